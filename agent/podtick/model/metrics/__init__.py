@@ -1,0 +1,1 @@
+"""The metric table: one row a metric, a file a family."""

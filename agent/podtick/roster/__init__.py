@@ -1,0 +1,1 @@
+"""Which targets exist now and who they are; owner of the sampler process."""

@@ -1,0 +1,1 @@
+"""The process that ticks: reads kernel files once a second and writes the history."""

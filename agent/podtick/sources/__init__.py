@@ -1,0 +1,1 @@
+"""The outside systems, a folder each; none knows its siblings."""

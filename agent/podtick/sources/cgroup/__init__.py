@@ -1,0 +1,1 @@
+"""Kernel control groups, versions 1 and 2: discovery, reading plan, file formats."""

@@ -1,0 +1,1 @@
+"""The Docker Engine API: which containers exist, and what happens to them."""

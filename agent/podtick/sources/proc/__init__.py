@@ -1,0 +1,1 @@
+"""The kernel's /proc: networks, the node, processes."""

@@ -1,0 +1,1 @@
+"""podtick's tests: a folder a tier."""

@@ -1,0 +1,1 @@
+"""What tests stand on: a real engine, a guest, golden files."""
