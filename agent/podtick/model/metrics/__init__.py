@@ -1,1 +1,1 @@
-"""The metric table: one row a metric, a file a family."""
+"""The metric table: one row a metric, from which the reading plan and every output are derived."""

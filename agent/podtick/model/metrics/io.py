@@ -1,0 +1,69 @@
+"""Block I/O and tasks of containers and pods (cgroup v1: blkio, pids; v2: io, pids)."""
+
+from podtick.model.metrics.row import Kind, Level, Metric, PodValue, Unit
+
+LEVELS = (Level.CONTAINER, Level.POD)
+V1_ABSENT = " On cgroup v1 absent as long as the kernel counts nothing at all."
+
+IO = (
+    Metric(
+        "fs_reads_bytes_total",
+        Kind.COUNTER,
+        Unit.BYTES,
+        "Bytes read from block devices, every layer of stacked devices counted." + V1_ABSENT,
+        LEVELS,
+        v1="blkio.throttle.io_service_bytes_recursive:Read",
+        v2="io.stat:rbytes",
+        pod_cgroup=(2,),
+    ),
+    Metric(
+        "fs_writes_bytes_total",
+        Kind.COUNTER,
+        Unit.BYTES,
+        "Bytes written to block devices, every layer of stacked devices counted." + V1_ABSENT,
+        LEVELS,
+        v1="blkio.throttle.io_service_bytes_recursive:Write",
+        v2="io.stat:wbytes",
+        pod_cgroup=(2,),
+    ),
+    Metric(
+        "fs_reads_total",
+        Kind.COUNTER,
+        Unit.COUNT,
+        "Read operations on block devices." + V1_ABSENT,
+        LEVELS,
+        v1="blkio.throttle.io_serviced_recursive:Read",
+        v2="io.stat:rios",
+        pod_cgroup=(2,),
+    ),
+    Metric(
+        "fs_writes_total",
+        Kind.COUNTER,
+        Unit.COUNT,
+        "Write operations on block devices." + V1_ABSENT,
+        LEVELS,
+        v1="blkio.throttle.io_serviced_recursive:Write",
+        v2="io.stat:wios",
+        pod_cgroup=(2,),
+    ),
+    Metric(
+        "threads",
+        Kind.GAUGE,
+        Unit.COUNT,
+        "Tasks (processes and their threads) that exist now: the kernel's pids.current.",
+        LEVELS,
+        v1="pids.current",
+        v2="pids.current",
+    ),
+    Metric(
+        "threads_max",
+        Kind.GAUGE,
+        Unit.COUNT,
+        "Limit of tasks: the kernel's pids.max. No series where there is no limit.",
+        LEVELS,
+        v1="pids.max",
+        v2="pids.max",
+        pod=PodValue.SUM_OF_LIMITS,
+        slow=True,
+    ),
+)

@@ -1,0 +1,35 @@
+"""What the roster knows of a container: not read from the kernel, told to the sampler, kept like any reading."""
+
+from podtick.model.metrics.row import Kind, Level, Metric, PodValue, Unit
+
+STATES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
+"""The states of the Docker Engine API; a container's stored state is its place in this tuple."""
+
+STATE = (
+    Metric(
+        "start_time_seconds",
+        Kind.GAUGE,
+        Unit.SECONDS,
+        "When it was started, as Unix time.",
+        (Level.CONTAINER, Level.POD),
+        pod=PodValue.OWN,
+        told=True,
+    ),
+    Metric(
+        "restarts_total",
+        Kind.COUNTER,
+        Unit.COUNT,
+        "Restarts that the engine or the kubelet has made.",
+        (Level.CONTAINER, Level.POD),
+        told=True,
+    ),
+    Metric(
+        "state",
+        Kind.GAUGE,
+        Unit.COUNT,
+        "1 for the state it is in: created, running, paused, restarting, removing, exited or dead.",
+        (Level.CONTAINER,),
+        told=True,
+        per="state",
+    ),
+)
