@@ -66,9 +66,7 @@ NODE = (
         for minutes in ("1", "5", "15")
     ),
     *(
-        _counter(
-            f"pressure_{resource}_{word}_seconds_total", Unit.SECONDS, f"pressure/{resource}:{kernel}", text
-        )
+        _counter(f"pressure_{resource}_{word}_seconds_total", Unit.SECONDS, f"pressure/{resource}:{kernel}", text)
         for resource, word, kernel, text in (
             ("cpu", "waiting", "some", "Time in which some task waited for a CPU."),
             ("memory", "waiting", "some", "Time in which some task waited for memory."),
