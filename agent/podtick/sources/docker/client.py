@@ -1,0 +1,243 @@
+"""One connection pool to one engine: bounded answers, bounded time, a version both sides speak."""
+
+import asyncio
+import contextlib
+import errno
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from ssl import SSLContext
+from types import TracebackType
+from typing import Self, TypeVar
+
+import aiohttp
+import msgspec
+
+from podtick.sources.docker import wire
+from podtick.sources.docker.endpoint import Endpoint
+from podtick.sources.docker.errors import (
+    EngineError,
+    EngineProtocolError,
+    EngineUnavailable,
+    Trouble,
+    UnsupportedApi,
+)
+
+T = TypeVar("T")
+OLDEST_API = (1, 24)
+NEWEST_API = (1, 51)
+SMALL_BYTES = 64 * 1024
+_FIRST_MIN_API = "1.12"  # engines before MinAPIVersion existed go back at least this far
+_CONNECTIONS = 8
+_CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """Which engine answers: its own version, and the API version that we speak with it."""
+
+    version: str
+    api_version: str
+
+
+class EngineClient:
+    """Asks one engine; use it as `async with EngineClient(endpoint) as client`.
+
+    Entering negotiates the API version. `timeout` bounds each whole request, in seconds, connecting and
+    reading the body included. Every method raises an `EngineFault` and no other error.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, timeout: float = 10.0, ssl: SSLContext | None = None) -> None:
+        self._endpoint = endpoint
+        self._timeout = timeout
+        self._ssl = ssl
+        self._origin = f"{'https' if ssl else 'http'}://{endpoint.authority}"
+        self._stack = contextlib.AsyncExitStack()
+        self._session: aiohttp.ClientSession | None = None
+        self._engine: EngineInfo | None = None
+
+    async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as stack:
+            self._session = await stack.enter_async_context(self._open())
+            body = await self._get_bytes("/version", None, SMALL_BYTES, self._timeout)
+            self._engine = negotiate(wire.decode(wire.VERSION, body, f"{self._endpoint} /version"))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    @property
+    def engine(self) -> EngineInfo:
+        """Who answers; known once the client was entered."""
+        assert self._engine is not None
+        return self._engine
+
+    async def get_json(
+        self,
+        path: str,
+        decoder: "msgspec.json.Decoder[T]",
+        *,
+        params: Mapping[str, str] | None = None,
+        limit_bytes: int,
+        within: float | None = None,
+    ) -> T:
+        """GET `path` below the negotiated version, at most `limit_bytes` in `within` seconds, and decode."""
+        whole = f"/v{self.engine.api_version}{path}"
+        body = await self._get_bytes(whole, params, limit_bytes, within or self._timeout)
+        return wire.decode(decoder, body, f"{self._endpoint} {path}")
+
+    async def ping(self, within: float) -> None:
+        """Return once the engine has answered anything at all to `/_ping`."""
+        await self._get_bytes("/_ping", None, SMALL_BYTES, within)
+
+    @contextlib.asynccontextmanager
+    async def stream(self, path: str, params: Mapping[str, str]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a body without end: entered once the engine has answered, then its chunks as they come.
+
+        Only the head is bound by the timeout, a quiet engine says nothing for hours. The chunks end where
+        the engine ends them.
+        """
+        whole = f"/v{self.engine.api_version}{path}"
+        async with contextlib.AsyncExitStack() as stack:
+            with self._plain_errors(path):
+                async with asyncio.timeout(self._timeout):
+                    response = await stack.enter_async_context(self._request(whole, params, None))
+                    stack.callback(response.close)
+                    await self._check_status(response, path)
+            yield self._chunks(response, path)
+
+    async def _chunks(self, response: aiohttp.ClientResponse, path: str) -> AsyncIterator[bytes]:
+        while True:
+            with self._plain_errors(path):
+                try:
+                    chunk = await response.content.read(_CHUNK)
+                except aiohttp.ClientPayloadError:
+                    return  # cut off, as by an engine that was killed
+            if not chunk:
+                return
+            yield chunk
+
+    def _open(self) -> aiohttp.ClientSession:
+        connector: aiohttp.BaseConnector
+        if self._endpoint.socket_path:
+            connector = aiohttp.UnixConnector(self._endpoint.socket_path, limit=_CONNECTIONS)
+        else:
+            connector = aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=self._ssl or True)
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            headers={"Accept-Encoding": "identity", "User-Agent": "podtick"},
+        )
+
+    def _request(
+        self, path: str, params: Mapping[str, str] | None, total: float | None
+    ) -> "aiohttp.client._RequestContextManager":
+        assert self._session is not None
+        timeout = aiohttp.ClientTimeout(total=total, sock_connect=self._timeout, sock_read=total)
+        return self._session.get(self._origin + path, params=params, timeout=timeout, allow_redirects=False)
+
+    async def _get_bytes(
+        self, path: str, params: Mapping[str, str] | None, limit: int, within: float
+    ) -> bytearray:
+        with self._plain_errors(path):
+            async with self._request(path, params, within) as response:
+                try:
+                    await self._check_status(response, path)
+                    return await self._body(response, path, limit)
+                except BaseException:
+                    response.close()  # what is left of the body is not wanted
+                    raise
+
+    async def _body(self, response: aiohttp.ClientResponse, path: str, limit: int) -> bytearray:
+        body = bytearray()
+        declared = response.content_length or 0
+        while declared <= limit and (chunk := await response.content.read(_CHUNK)):
+            body += chunk
+            if len(body) > limit:
+                break
+        if max(declared, len(body)) > limit:
+            raise EngineProtocolError(f"{self._endpoint} {path}: the answer is larger than {limit} bytes")
+        return body
+
+    async def _check_status(self, response: aiohttp.ClientResponse, path: str) -> None:
+        if response.status != 200:
+            start = await response.content.read(_CHUNK)
+            raise EngineError(
+                response.status, f"{self._endpoint} {path}: HTTP {response.status}: {_message(start)}"
+            )
+
+    @contextlib.contextmanager
+    def _plain_errors(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError:
+            raise EngineUnavailable(
+                Trouble.TIMEOUT, f"{self._endpoint} did not answer {path} in time: is the engine hanging?"
+            ) from None
+        except aiohttp.ClientConnectorError as error:
+            raise _unreachable(self._endpoint, error.os_error) from None
+        except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:
+            raise EngineProtocolError(f"{self._endpoint} {path}: not HTTP: {str(error)[:200]}") from None
+        except aiohttp.ClientPayloadError:
+            raise EngineProtocolError(f"{self._endpoint} {path}: the answer ended half-way") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise EngineUnavailable(
+                Trouble.DISCONNECTED, f"{self._endpoint} closed the connection during {path} ({error})"
+            ) from None
+
+
+def negotiate(version: wire.Version) -> EngineInfo:
+    """Pick the newest API version that both sides speak; raises `UnsupportedApi`."""
+    newest, oldest = _number(version.api_version), _number(version.min_api_version or _FIRST_MIN_API)
+    if newest is None or oldest is None:
+        raise EngineProtocolError("/version names no API version: is this a container engine?")
+    if newest < OLDEST_API or oldest > NEWEST_API:
+        ours = f"{_dotted(OLDEST_API)} to {_dotted(NEWEST_API)}"
+        theirs = f"{_dotted(oldest)} to {_dotted(newest)}"
+        raise UnsupportedApi(
+            f"the engine speaks API {theirs}, podtick {ours}: one of the two needs an upgrade"
+        )
+    return EngineInfo(wire.cut(version.version), _dotted(min(newest, NEWEST_API)))
+
+
+def _number(text: str | None) -> tuple[int, int] | None:
+    major, _, minor = (text or "").partition(".")
+    if not (major.isascii() and major.isdigit() and minor.isascii() and minor.isdigit() and len(minor) < 6):
+        return None
+    return int(major[:6]), int(minor)
+
+
+def _dotted(number: tuple[int, int]) -> str:
+    return f"{number[0]}.{number[1]}"
+
+
+def _message(body: bytes) -> str:
+    """Return what the engine says about its error: `{"message": ...}`, or the start of the text."""
+    try:
+        message = msgspec.json.decode(body, type=dict[str, str]).get("message", "")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        message = body.decode(errors="replace")
+    return " ".join(message.split())[:200] or "no message"
+
+
+def _unreachable(endpoint: Endpoint, error: OSError) -> EngineUnavailable:
+    match error.errno:
+        case errno.ENOENT | errno.ENOTDIR:
+            return EngineUnavailable(
+                Trouble.MISSING, f"{endpoint}: no such socket: is an engine installed, its directory mounted?"
+            )
+        case errno.EACCES | errno.EPERM:
+            return EngineUnavailable(
+                Trouble.DENIED, f"{endpoint}: permission denied: run as a member of the socket's group"
+            )
+        case errno.ECONNREFUSED:
+            return EngineUnavailable(
+                Trouble.REFUSED,
+                f"{endpoint}: connection refused: nothing listens there, is the engine running?",
+            )
+        case _:
+            said = error.strerror or str(error)
+            return EngineUnavailable(Trouble.OTHER, f"{endpoint}: cannot connect: {said[:200]}")

@@ -1,0 +1,92 @@
+"""The engine's event stream: what happens to containers, without `exec_*` and health checks.
+
+`GET /events` answers one JSON object a line for as long as both sides live. It has no read timeout, as a
+quiet engine sends nothing for hours; that the engine still lives is proven beside it (see `watch`).
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import msgspec
+
+from podtick.sources.docker import wire
+from podtick.sources.docker.client import EngineClient
+from podtick.sources.docker.containers import checked_id
+from podtick.sources.docker.errors import EngineProtocolError
+
+LINE_BYTES = 1024 * 1024
+
+EventKind = Literal["create", "start", "die", "oom", "destroy", "pause", "unpause", "rename", "update"]
+_KINDS: dict[str, EventKind] = {kind: kind for kind in get_args(EventKind)}
+_FILTERS = msgspec.json.encode({"type": ["container"], "event": list(_KINDS)}).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEvent:
+    """Something that happened to a container, at the engine's `time_ns` (unix). A restart is die, start."""
+
+    kind: EventKind
+    id: str
+    time_ns: int | None
+    name: str | None
+    exit_code: int | None
+
+
+class LineSplitter:
+    """Cuts a stream of bytes into lines and keeps at most one line's bytes."""
+
+    def __init__(self, limit_bytes: int = LINE_BYTES) -> None:
+        self._limit = limit_bytes
+        self._rest = bytearray()
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Return the lines that `chunk` completes; raises `EngineProtocolError` on an endless one."""
+        *lines, rest = (bytes(self._rest) + chunk).split(b"\n") if b"\n" in chunk else (chunk,)
+        if lines or not self._rest:
+            self._rest = bytearray(rest)
+        else:
+            self._rest += rest
+        if len(self._rest) > self._limit:
+            raise EngineProtocolError(f"/events: a line is longer than {self._limit} bytes")
+        return (line for line in lines if line.strip())
+
+
+@contextlib.asynccontextmanager
+async def container_events(client: EngineClient) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
+    """Subscribe; entered once the engine has answered, so that a list asked for now misses nothing.
+
+    The events end where the engine closes the stream, half a line at its end included.
+    """
+    async with client.stream("/events", {"filters": _FILTERS}) as chunks:
+        yield _events(chunks)
+
+
+async def _events(chunks: AsyncIterator[bytes]) -> AsyncIterator[ContainerEvent]:
+    lines = LineSplitter()
+    async for chunk in chunks:
+        for line in lines.feed(chunk):
+            if event := parse_event(line):
+                yield event
+
+
+def parse_event(line: bytes) -> ContainerEvent | None:
+    """Read one line; `None` for an event of another kind, which an engine may send unasked."""
+    event = wire.decode(wire.EVENT, line, "/events")
+    kind = _KINDS.get(event.action)
+    if kind is None or event.type not in {"container", None}:
+        return None
+    attributes = event.actor.attributes or wire.Attributes()
+    seconds = None if event.time is None else event.time * 1_000_000_000
+    return ContainerEvent(
+        kind=kind,
+        id=checked_id(event.actor.id),
+        time_ns=event.time_nano or seconds,
+        name=wire.cut(attributes.name) if attributes.name else None,
+        exit_code=_code(attributes.exit_code) if kind == "die" else None,
+    )
+
+
+def _code(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None
