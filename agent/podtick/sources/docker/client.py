@@ -139,9 +139,7 @@ class EngineClient:
         timeout = aiohttp.ClientTimeout(total=total, sock_connect=self._timeout, sock_read=total)
         return self._session.get(self._origin + path, params=params, timeout=timeout, allow_redirects=False)
 
-    async def _get_bytes(
-        self, path: str, params: Mapping[str, str] | None, limit: int, within: float
-    ) -> bytearray:
+    async def _get_bytes(self, path: str, params: Mapping[str, str] | None, limit: int, within: float) -> bytearray:
         with self._plain_errors(path):
             async with self._request(path, params, within) as response:
                 try:
@@ -165,9 +163,7 @@ class EngineClient:
     async def _check_status(self, response: aiohttp.ClientResponse, path: str) -> None:
         if response.status != 200:
             start = await response.content.read(_CHUNK)
-            raise EngineError(
-                response.status, f"{self._endpoint} {path}: HTTP {response.status}: {_message(start)}"
-            )
+            raise EngineError(response.status, f"{self._endpoint} {path}: HTTP {response.status}: {_message(start)}")
 
     @contextlib.contextmanager
     def _plain_errors(self, path: str) -> Iterator[None]:
@@ -197,9 +193,7 @@ def negotiate(version: wire.Version) -> EngineInfo:
     if newest < OLDEST_API or oldest > NEWEST_API:
         ours = f"{_dotted(OLDEST_API)} to {_dotted(NEWEST_API)}"
         theirs = f"{_dotted(oldest)} to {_dotted(newest)}"
-        raise UnsupportedApi(
-            f"the engine speaks API {theirs}, podtick {ours}: one of the two needs an upgrade"
-        )
+        raise UnsupportedApi(f"the engine speaks API {theirs}, podtick {ours}: one of the two needs an upgrade")
     return EngineInfo(wire.cut(version.version), _dotted(min(newest, NEWEST_API)))
 
 

@@ -55,9 +55,7 @@ def _unix(path: str) -> Endpoint:
     if not path.startswith("/"):
         raise EndpointError(f"engine socket {_shown(path)} is not an absolute path: write unix:///PATH")
     if len(path.encode()) > _LONGEST_SOCKET_PATH or "\0" in path:
-        raise EndpointError(
-            f"engine socket {_shown(path)}: a socket path has at most {_LONGEST_SOCKET_PATH} bytes"
-        )
+        raise EndpointError(f"engine socket {_shown(path)}: a socket path has at most {_LONGEST_SOCKET_PATH} bytes")
     return Endpoint(socket_path=path)
 
 
