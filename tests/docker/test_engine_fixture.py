@@ -1,0 +1,93 @@
+"""The engine that all tests of this tier stand on is a real one, and leaves nothing behind."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.engine import Engine, EngineError, programs
+from tests.support.engine.runtime import may_lower_oom_score
+
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+def test_it_is_a_docker_engine_with_the_cgroupfs_driver(engine: Engine) -> None:
+    found = json.loads(engine.docker("info", "--format", "{{json .}}"))
+    assert found["CgroupDriver"] == "cgroupfs"
+    assert found["LiveRestoreEnabled"]
+
+
+def test_a_container_runs_and_ends(engine: Engine) -> None:
+    container = engine.run("fixture-runs", options=["--memory", "64m"])
+    try:
+        assert len(container) == 64
+        assert container in Path(f"/proc/{engine.pid('fixture-runs')}/cgroup").read_text()
+        assert engine.docker("exec", "fixture-runs", "echo", "alive") == "alive"
+    finally:
+        engine.remove(container)
+    assert container not in engine.docker("ps", "--all", "--quiet", "--no-trunc")
+
+
+def test_containers_reach_each_other_over_the_bridge(engine: Engine) -> None:
+    engine.run("fixture-one")
+    engine.run("fixture-two")
+    try:
+        address = engine.docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", "fixture-one")
+        assert "1 packets received" in engine.docker("exec", "fixture-two", "ping", "-c", "1", address)
+    finally:
+        engine.remove("fixture-one", "fixture-two")
+
+
+def test_a_sandbox_score_is_allowed_or_raised_by_the_wrapper(engine: Engine) -> None:
+    engine.run("fixture-score", options=["--oom-score-adj", "-998"])
+    try:
+        score = int(Path(f"/proc/{engine.pid('fixture-score')}/oom_score_adj").read_text())
+        own = int(Path("/proc/self/oom_score_adj").read_text())
+        assert score == -998 if may_lower_oom_score() else score >= own
+    finally:
+        engine.remove("fixture-score")
+
+
+def test_containers_live_through_a_killed_and_a_restarted_engine(engine: Engine) -> None:
+    engine.run("fixture-lives")
+    try:
+        pid, first = engine.pid("fixture-lives"), engine.socket.stat().st_ino
+        engine.kill()
+        assert engine.dockerd_pid is None
+        os.kill(pid, 0)
+        engine.start()
+        assert engine.pid("fixture-lives") == pid
+        engine.restart()
+        assert engine.pid("fixture-lives") == pid
+        assert engine.socket.stat().st_ino != first
+    finally:
+        engine.remove("fixture-lives")
+
+
+def test_a_frozen_engine_never_answers(engine: Engine) -> None:
+    engine.freeze()
+    try:
+        with pytest.raises(EngineError, match="no end within"):
+            engine.docker("ps", timeout=1)
+    finally:
+        engine.thaw()
+    engine.docker("ps")
+
+
+def test_it_leaves_nothing_behind_however_it_died() -> None:
+    with Engine(tcp=True, live_restore=False) as own:
+        root = own.root
+        container = own.run("fixture-left")
+        assert own.docker("--host", own.tcp or "", "ps", "--quiet", "--no-trunc") == container
+        bridge = (root / "bridge").read_text()
+        pid = own.pid("fixture-left")
+        own.kill()
+        os.kill(pid, 0)  # goes on without its engine
+    assert not root.exists()
+    assert programs.started(pid) is None
+    assert not list(programs.shims(root))
+    assert not [path for path in CGROUPS.glob("**/") if path.name == container]
+    assert str(root) not in Path("/proc/self/mountinfo").read_text()
+    assert bridge not in subprocess.run(["ip", "link"], capture_output=True, text=True, check=True).stdout

@@ -1,0 +1,35 @@
+"""What is said of each tier at the end: a value that the runner hands to its pytest run as JSON."""
+
+import json
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One tier. `tests` is the folder whose results the run adds; None where the verdict is known before."""
+
+    name: str
+    what: str
+    verdict: str = ""
+    why: str = ""
+    command: str = ""
+    failed: bool = False
+    tests: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All rows. `strict`: every tier was asked for, so one that ran no test is a failure."""
+
+    rows: tuple[Row, ...]
+    strict: bool
+
+    def to_json(self) -> str:
+        """For `--tier-report`."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> "Report":
+        """What `to_json` wrote."""
+        read = json.loads(text)
+        return Report(rows=tuple(Row(**row) for row in read["rows"]), strict=read["strict"])
