@@ -56,7 +56,7 @@ lock: ## pin the dependencies anew, by hash (needs the program uv)
 	@! grep -n '://' requirements/*.txt
 
 clean: ## remove what the other targets made
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov
+	rm -rf .venv .venv-3.13 build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov
 	find agent tests bench -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # ------------------------------------------------------------------ the environment
