@@ -1,0 +1,49 @@
+"""Label strings of targets, made once per version of the roster."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from podtick.model.metrics.row import Level
+from podtick.serve.exposition.format import label_pair
+from podtick.serve.interfaces import Roster, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A target's slot, its namespace, and its labels as they stand between name and value: `{...} `."""
+
+    slot: int
+    namespace: str
+    text: str
+
+
+def labels_of(target: Target) -> str:
+    """Such as `{namespace="shop",pod="cart-1",uid="...",container="app"} `."""
+    pairs = [("namespace", target.namespace), ("pod", target.pod), ("uid", target.uid)]
+    if target.container is not None:
+        pairs.append(("container", target.container))
+    return "{" + ",".join(label_pair(name, value) for name, value in pairs) + "} "
+
+
+class LabelCache:
+    """The labels of every target, kept until the roster's version changes."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self._version: int | None = None
+        self._labelled: dict[Level, list[Labelled]] = {}
+
+    def at(self, level: Level, namespaces: Collection[str] | None = None) -> list[Labelled]:
+        """All targets of a level, or those in some namespaces; the list is the caller's to read, not to change."""
+        version = self._roster.version
+        if version != self._version:
+            self._labelled = {}
+            self._version = version
+        if level not in self._labelled:
+            self._labelled[level] = [
+                Labelled(target.slot, target.namespace, labels_of(target)) for target in self._roster.targets(level)
+            ]
+        labelled = self._labelled[level]
+        if namespaces is None:
+            return labelled
+        return [one for one in labelled if one.namespace in namespaces]

@@ -1,0 +1,138 @@
+"""What serving needs of the rest of the agent; history, roster and sampler satisfy it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from podtick.model.metrics.row import Level
+
+
+class Snapshot(Protocol):
+    """A consistent copy of one published tick; nothing changes it once it is handed out."""
+
+    @property
+    def number(self) -> int:
+        """The tick's number."""
+        ...
+
+    @property
+    def timestamp(self) -> int:
+        """The tick's time: whole seconds since 1970, UTC."""
+        ...
+
+    @property
+    def node(self) -> Sequence[int]:
+        """The node's columns in the order of `NODE_COLUMN`."""
+        ...
+
+    @property
+    def diskstats(self) -> bytes:
+        """The text of /proc/diskstats; empty when it could not be read."""
+        ...
+
+    @property
+    def net_dev(self) -> bytes:
+        """The text of the node's /proc/net/dev; empty when it could not be read."""
+        ...
+
+    def column(self, column: int) -> list[int]:
+        """One column of `TARGET_COLUMN` for every slot: the index is the slot."""
+        ...
+
+
+class History(Protocol):
+    """The readings of the last hour."""
+
+    def latest(self) -> Snapshot | None:
+        """The newest published tick; `None` before the first."""
+        ...
+
+
+class Target(Protocol):
+    """One container or pod that is read at each tick."""
+
+    @property
+    def slot(self) -> int:
+        """Its place in every column."""
+        ...
+
+    @property
+    def level(self) -> Level:
+        """`Level.CONTAINER` or `Level.POD`."""
+        ...
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the pod."""
+        ...
+
+    @property
+    def pod(self) -> str:
+        """Name of the pod."""
+        ...
+
+    @property
+    def uid(self) -> str:
+        """UID of the pod."""
+        ...
+
+    @property
+    def container(self) -> str | None:
+        """Name of the container; `None` for a pod."""
+        ...
+
+
+class Roster(Protocol):
+    """Which targets exist now."""
+
+    @property
+    def version(self) -> int:
+        """Another number whenever a target comes, goes or is renamed."""
+        ...
+
+    def targets(self, level: Level) -> Sequence[Target]:
+        """All targets of a level."""
+        ...
+
+
+class SourceState(StrEnum):
+    """How far a source of targets has come."""
+
+    ABSENT = "absent"  # nobody asked for it and it is not there
+    WAITING = "waiting"  # asked for or found, and never listed yet
+    LISTED = "listed"  # listed at least once, and followed since
+    LOST = "lost"  # was listed; does not answer now
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHealth:
+    """One source, such as `docker`, and in plain words why it is in its state."""
+
+    name: str
+    state: SourceState
+    reason: str
+
+
+class Health(Protocol):
+    """What the probes ask."""
+
+    def ticked(self) -> bool:
+        """Whether a tick has been published since the agent started."""
+        ...
+
+    def tick_age(self) -> float:
+        """Seconds (monotonic) since the newest tick was published, or since the start when there was none."""
+        ...
+
+    def sources(self) -> Sequence[SourceHealth]:
+        """Every source the agent knows of."""
+        ...
+
+
+class SelfMetrics(Protocol):
+    """The agent's own numbers."""
+
+    def values(self) -> Mapping[str, float]:
+        """Values by `SelfRow.name` of `serve/exposition/agent.py`; what is not known is left out."""
+        ...

@@ -1,0 +1,93 @@
+"""`/metrics`: the newest tick, streamed in chunks so that the loop never stands still and memory stays bounded."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+
+from aiohttp import hdrs, web
+
+from podtick.serve.exposition.body import Coding, Exposition
+from podtick.serve.exposition.filters import FilterError, Selection, parse_query
+from podtick.serve.negotiation import coding, exposition_format
+from podtick.serve.problem import problem
+
+log = logging.getLogger(__name__)
+
+_BODIES_AT_ONCE = 32
+_WAIT_SECONDS = 5.0  # for one of them to end
+_BODY_SECONDS = 60.0  # for a reader to take a whole body
+_WRITE_BYTES = 32 * 1024
+
+
+class MetricsRoute:
+    """The handler of `/metrics`."""
+
+    def __init__(self, exposition: Exposition, selection: Selection, body_seconds: float = _BODY_SECONDS) -> None:
+        self._exposition = exposition
+        self._selection = selection
+        self._body_seconds = body_seconds
+        self._free = asyncio.Semaphore(_BODIES_AT_ONCE)
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        """Answer GET and HEAD."""
+        try:
+            selection = parse_query(request.query.items(), self._selection)
+        except FilterError as error:
+            return problem(400, str(error))
+        try:
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await self._free.acquire()
+        except TimeoutError:
+            busy = f"{_BODIES_AT_ONCE} readers are being served and none has finished: try again later"
+            return problem(503, busy, {hdrs.RETRY_AFTER: "1"})
+        try:
+            return await self._send(request, selection)
+        finally:
+            self._free.release()
+
+    async def _send(self, request: web.Request, selection: Selection) -> web.StreamResponse:
+        text_format = exposition_format(_joined(request, hdrs.ACCEPT))
+        packing = coding(_joined(request, hdrs.ACCEPT_ENCODING))
+        response = web.StreamResponse()
+        response.headers[hdrs.CONTENT_TYPE] = text_format.value
+        response.headers[hdrs.VARY] = "Accept, Accept-Encoding"
+        response.headers[hdrs.CACHE_CONTROL] = "no-store"
+        if packing is not Coding.IDENTITY:
+            response.headers[hdrs.CONTENT_ENCODING] = packing
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                await response.prepare(request)
+                if request.method != hdrs.METH_HEAD:
+                    await _stream(response, self._exposition.chunks(selection, text_format, packing))
+                await response.write_eof()
+        except TimeoutError:
+            log.warning("a reader of /metrics took more than %.0f s and was dropped", self._body_seconds)
+            _drop(request)
+        except ConnectionError:
+            log.debug("a reader of /metrics went away")
+        except Exception as error:  # half a body is out: all that is left is to cut it visibly
+            log.error("the body of /metrics failed half-way", exc_info=error)
+            _drop(request)
+        return response
+
+
+async def _stream(response: web.StreamResponse, chunks: Iterator[bytes]) -> None:
+    waiting = bytearray()
+    for chunk in chunks:
+        waiting += chunk
+        if len(waiting) >= _WRITE_BYTES:
+            await response.write(bytes(waiting))
+            waiting.clear()
+        await asyncio.sleep(0)
+    if waiting:
+        await response.write(bytes(waiting))
+
+
+def _drop(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _joined(request: web.Request, header: str) -> str | None:
+    values = request.headers.getall(header, [])
+    return ",".join(values) if values else None
