@@ -53,7 +53,7 @@ def test_a_sandbox_score_is_allowed_or_raised_by_the_wrapper(engine: Engine) -> 
 def test_containers_live_through_a_killed_and_a_restarted_engine(engine: Engine) -> None:
     engine.run("fixture-lives")
     try:
-        pid, first = engine.pid("fixture-lives"), engine.socket.stat().st_ino
+        pid, first = engine.pid("fixture-lives"), engine.socket.stat().st_ctime_ns
         engine.kill()
         assert engine.dockerd_pid is None
         os.kill(pid, 0)
@@ -61,7 +61,7 @@ def test_containers_live_through_a_killed_and_a_restarted_engine(engine: Engine)
         assert engine.pid("fixture-lives") == pid
         engine.restart()
         assert engine.pid("fixture-lives") == pid
-        assert engine.socket.stat().st_ino != first
+        assert engine.socket.stat().st_ctime_ns != first
     finally:
         engine.remove("fixture-lives")
 
