@@ -36,3 +36,9 @@ FINGERPRINT: int = crc32("\n".join([*TARGET_COLUMN, "", *NODE_COLUMN]).encode())
 def rows_at(level: Level) -> tuple[Metric, ...]:
     """The rows that have a value at a level, in the table's order."""
     return tuple(row for row in (*TARGET_ROWS, *NODE_ROWS) if level in row.levels)
+
+
+KERNEL_COLUMNS: int = TARGET_COLUMN[STATE[0].key]
+"""Columns before this one are read from cgroup files; told and network columns follow."""
+NETWORK_COLUMNS: tuple[int, int] = (TARGET_COLUMN[NETWORK[0].key], len(NETWORK))
+"""The first column of the network rows, and how many there are."""

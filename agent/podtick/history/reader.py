@@ -1,0 +1,145 @@
+"""What the agent reads: the newest tick whole, and one target's readings over any part of the history.
+
+A reader never waits for the writer and never holds it up. It copies, then looks whether what it copied can have been
+overwritten meanwhile: the planes of the last `PLANES` ticks stay as they were for about a minute.
+"""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from podtick.history.blocks import BlockError, decode
+from podtick.history.layout import DETAIL_BYTES, NODE_COLUMNS, PLANES, ROW_BYTES, TARGET_COLUMNS, WORD, Region, Word
+from podtick.history.records import TargetKind, TargetRecord, TargetTable
+from podtick.history.segments import read_chain
+from podtick.history.ticks import Tick, read_tick
+
+GRACE = 2
+"""Planes that the writer may be working on: the tick under way, and one it may have begun while we copied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The newest published tick: a copy, so that it stays consistent however long it is used."""
+
+    tick: Tick
+    node: Sequence[int]
+    rows: "array[int]"
+    diskstats: bytes
+    net_dev: bytes
+
+    @property
+    def number(self) -> int:
+        """The tick's number."""
+        return self.tick.number
+
+    @property
+    def timestamp(self) -> int:
+        """The tick's whole second, Unix time."""
+        return self.tick.timestamp
+
+    def column(self, column: int) -> list[int]:
+        """One column of every slot, by slot."""
+        return self.rows[column::TARGET_COLUMNS].tolist()
+
+    def row(self, slot: int) -> Sequence[int]:
+        """All columns of one slot."""
+        return self.rows[slot * TARGET_COLUMNS : (slot + 1) * TARGET_COLUMNS]
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Readings of one target: tick numbers, ascending, and for each wanted column one value a tick."""
+
+    numbers: list[int]
+    columns: list[list[int]]
+
+
+class HistoryReader:
+    """Reads a region that another process writes."""
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+        self._words = region.words
+        self._table = TargetTable(region)
+
+    def latest_number(self) -> int:
+        """The number of the newest tick; 0 before the first."""
+        return self._words[Word.LATEST]
+
+    def counter(self, place: int) -> int:
+        """One of the header's counters (`Word`)."""
+        return self._words[place]
+
+    def tick(self, number: int) -> Tick | None:
+        """The record of a tick, or `None` when it is out of the span."""
+        return read_tick(self._region, number)
+
+    def latest(self) -> Snapshot | None:
+        """A copy of the newest tick; `None` before the first."""
+        while number := self.latest_number():
+            tick = self.tick(number)
+            start = self._region.plane_word(number) * WORD
+            rows_start = start + NODE_COLUMNS * WORD
+            rows_end = rows_start + self._words[Word.SLOTS_USED] * ROW_BYTES
+            node = self._region.bytes_[start:rows_start].cast("Q").tolist()
+            rows = array("Q", bytes(self._region.bytes_[rows_start:rows_end]))
+            details = [self._detail(number, which) for which in range(2)]
+            if tick and self.latest_number() - number < 2:
+                return Snapshot(tick, node, rows, *details)
+        return None
+
+    def _detail(self, number: int, which: int) -> bytes:
+        at = self._region.geometry.details_at + (2 * (number % 2) + which) * DETAIL_BYTES
+        length = min(self._words[at // WORD], DETAIL_BYTES - WORD)
+        return bytes(self._region.bytes_[at + WORD : at + WORD + length])
+
+    def targets(self) -> list[TargetRecord]:
+        """Every target that the region remembers, departed ones included."""
+        return [record for _, record in self._table.all()]
+
+    def readings(self, target: TargetRecord, columns: Sequence[int], first: int, last: int) -> Readings:
+        """The target's readings at the ticks `first` to `last` that the history still holds.
+
+        `target` is as fresh as its record was read; columns are those of its kind's table.
+        """
+        first = max(first, target.first, self._words[Word.OLDEST])
+        if target.last:
+            last = min(last, target.last)
+        open_numbers, open_columns = self._open(target, columns, max(first, target.closed + 1), last)
+        parts: list[tuple[int, list[list[int]]]] = []
+        for block in read_chain(self._region, target.id, target.head):
+            if block.last < first:
+                break
+            try:
+                parts.append((block.first, decode(block.payload, columns)))
+            except BlockError:
+                break
+        numbers: list[int] = []
+        values: list[list[int]] = [[] for _ in columns]
+        for start, decoded in reversed(parts):
+            low = max(first - start, numbers[-1] + 1 - start if numbers else 0, 0)
+            high = min(last - start + 1, len(decoded[0]) if decoded else 0)
+            numbers.extend(range(start + low, start + high))
+            for into, column in zip(values, decoded, strict=True):
+                into.extend(column[low:high])
+        for into, column in zip(values, open_columns, strict=True):
+            into.extend(column)
+        return Readings(numbers + open_numbers, values)
+
+    def _open(
+        self, target: TargetRecord, columns: Sequence[int], first: int, last: int
+    ) -> tuple[list[int], list[list[int]]]:
+        """The part of a target's readings that is not in a block yet, from the planes."""
+        if target.last and target.closed >= target.last:
+            return [], [[] for _ in columns]
+        latest = self.latest_number()
+        first = max(first, latest - PLANES + GRACE + 1)
+        numbers = list(range(first, min(last, latest) + 1))
+        node = target.kind is TargetKind.NODE
+        offset = 0 if node else NODE_COLUMNS + target.slot * TARGET_COLUMNS
+        rows = [self._region.plane_word(number) + offset for number in numbers]
+        words = self._words
+        values = [[words[row + column] for row in rows] for column in columns]
+        stale = max(0, self.latest_number() - PLANES + GRACE + 1 - first)
+        return numbers[stale:], [column[stale:] for column in values]

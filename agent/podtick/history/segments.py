@@ -1,0 +1,141 @@
+"""Closed minutes, in segments of a fixed size that are filled one after the other and emptied oldest first.
+
+A segment is empty (sequence 0) or holds blocks of the ticks `first` to `last`. Blocks of one target form a chain from
+its newest back to its oldest. A chain ends, without harm, where a segment has been used again: each link is checked for
+target, ticks and checksum.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from zlib import crc32
+
+from podtick.history.layout import SEGMENT_BYTES, SEGMENT_WORDS, Region, Word
+
+_HEADER = struct.Struct("<5Q2I")  # target, first, last, previous, same, length, crc32
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One closed minute of a target as it lies in a segment: ticks `first` to `last`, and the block before it.
+
+    `payload` is what `blocks.decode` takes.
+    """
+
+    target: int
+    first: int
+    last: int
+    previous: int
+    payload: bytes
+
+
+class SegmentWriter:
+    """Appends blocks. Room is bounded by the region's budget; the oldest segment makes room for the newest."""
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+        self._words = region.words
+        self._directory = region.geometry.directory_at // 8
+
+    def append(self, target: int, first: int, last: int, previous: int, payload: bytes, oldest: int) -> int:
+        """Append a block; returns its place (never 0). Segments that end before tick `oldest` are free to use."""
+        place = self._room(_HEADER.size + len(payload), first, oldest)
+        return self._put(place, target, first, last, previous, 0, payload)
+
+    def append_same(self, target: int, first: int, last: int, previous: int, same: int, oldest: int) -> int:
+        """Append a block whose readings equal those of the block at `same`, without writing them again."""
+        place = self._room(_HEADER.size, first, oldest)
+        return self._put(place, target, first, last, previous, same, b"")
+
+    def _put(self, place: int, target: int, first: int, last: int, previous: int, same: int, payload: bytes) -> int:
+        buffer = self._region.bytes_
+        start = place + _HEADER.size
+        buffer[start : start + len(payload)] = payload
+        checksum = crc32(payload, first & 0xFFFFFFFF)
+        _HEADER.pack_into(buffer, place, target, first, last, previous, same, len(payload), checksum)
+        entry = self._entry(self._words[Word.CURRENT_SEGMENT])
+        self._words[entry + 2] = max(self._words[entry + 2], last)
+        self._words[entry + 3] += -(-(_HEADER.size + len(payload)) // 8) * 8
+        return place
+
+    def _entry(self, segment: int) -> int:
+        return self._directory + segment * SEGMENT_WORDS
+
+    def _room(self, size: int, first: int, oldest: int) -> int:
+        """The place for `size` bytes of a block that begins at tick `first`."""
+        words = self._words
+        current = words[Word.CURRENT_SEGMENT]
+        entry = self._entry(current)
+        if not words[entry] or words[entry + 3] + size > SEGMENT_BYTES:
+            current = self._next(oldest)
+            entry = self._entry(current)
+            words[Word.SEGMENT_SEQUENCE] += 1
+            words[entry + 1], words[entry + 2], words[entry + 3] = first, 0, 0
+            words[entry] = words[Word.SEGMENT_SEQUENCE]
+            words[Word.CURRENT_SEGMENT] = current
+        words[entry + 1] = min(words[entry + 1], first)
+        return self._region.geometry.segments_at + current * SEGMENT_BYTES + words[entry + 3]
+
+    def _next(self, oldest: int) -> int:
+        """An empty segment: a free one, one that has aged out, or, at the limit, the oldest in use."""
+        geometry, words = self._region.geometry, self._words
+        allowed = self._allowed()
+        used = [number for number in range(geometry.segments) if words[self._entry(number)]]
+        for number in used:
+            if words[self._entry(number) + 2] < oldest:
+                words[self._entry(number)] = 0
+        used = [number for number in used if words[self._entry(number)]]
+        evicted = 0
+        while len(used) >= allowed:
+            number = min(used, key=lambda number: words[self._entry(number)])
+            evicted = max(evicted, words[self._entry(number) + 2])
+            words[self._entry(number)] = 0
+            used.remove(number)
+        if evicted:
+            words[Word.SHORTENED] += 1
+            words[Word.OLDEST] = max(words[Word.OLDEST], evicted + 1)
+        words[Word.SEGMENTS_USED] = len(used) + 1
+        taken = set(used)
+        return next(number for number in range(geometry.segments) if number not in taken)
+
+    def _allowed(self) -> int:
+        """Segments that the budget leaves beside the planes; a few at least, so that minutes can close at all."""
+        geometry, words = self._region.geometry, self._words
+        planes = words[Word.SLOTS_USED] * geometry.plane_bytes // geometry.slots * 64
+        left = (geometry.budget - planes) // SEGMENT_BYTES
+        return min(geometry.segments, max(8, left))
+
+
+def read_chain(region: Region, target: int, head: int) -> Iterator[Block]:
+    """The blocks of a target, newest first, beginning with the one at `head`; ends where the chain is lost."""
+    before = 2**64
+    place = head
+    while place:
+        found = _read(region, place)
+        if found is None:
+            return
+        block, same = found
+        if block.target != target or block.last >= before:
+            return
+        if same:
+            original = _read(region, same)
+            if original is None or original[0].first != block.first or original[0].last != block.last:
+                return
+            block = Block(target, block.first, block.last, block.previous, original[0].payload)
+        yield block
+        before = block.first
+        place = block.previous
+
+
+def _read(region: Region, place: int) -> tuple[Block, int] | None:
+    geometry = region.geometry
+    if not geometry.segments_at <= place <= geometry.size - _HEADER.size:
+        return None
+    target, first, last, previous, same, length, checksum = _HEADER.unpack_from(region.bytes_, place)
+    start = place + _HEADER.size
+    if length > SEGMENT_BYTES or start + length > geometry.size or first > last:
+        return None
+    payload = bytes(region.bytes_[start : start + length])
+    if crc32(payload, first & 0xFFFFFFFF) != checksum:
+        return None
+    return Block(target, first, last, previous, payload), same

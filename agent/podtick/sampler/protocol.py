@@ -1,0 +1,115 @@
+"""What the agent and the sampler say to each other: a JSON object a line, over two pipes.
+
+Commands: `Attach`, `Network`, `Told`, `Limits`, `Detach`, `Keep`. Answers: `tick`, `gone`, `full`, `network`, `ready`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+MAX_LINE = 64 * 1024
+"""Longest line that either side takes; a longer one is a fault of the other side."""
+
+
+class ProtocolError(Exception):
+    """The other side said something that makes no sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """Read a target from the next tick on, or, for one that is attached, from these files.
+
+    `kind` is a `history.records.TargetKind`; `paths` the cgroup folders by controller (`unified` on v2), empty for a
+    pod without a cgroup of its own; `identity` opaque text that is kept with the history. `fresh`: it was started
+    while its pod was watched.
+    """
+
+    id: int
+    kind: int
+    parent: int = 0
+    version: int = 0
+    paths: Mapping[str, str] = field(default_factory=dict)
+    identity: str = ""
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Read the network of pod `id` from process `pid` of container `container` (ID), which is target `owner`."""
+
+    id: int
+    owner: int
+    pid: int
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Set columns of target `id` that no file tells, by the metric's key; `None` makes one unknown."""
+
+    id: int
+    values: Mapping[str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Read the limits of target `id` again: they were changed."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Detach:
+    """Target `id` is no more."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """After a start: every target that an earlier sampler had and that is not among `ids` is no more."""
+
+    ids: tuple[int, ...]
+
+
+Command = Attach | Network | Told | Limits | Detach | Keep
+_COMMANDS: dict[str, type[Command]] = {
+    kind.__name__.lower(): kind for kind in (Attach, Network, Told, Limits, Detach, Keep)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the sampler says: `kind` of target (or tick) `id`, in `text` why or what."""
+
+    kind: str
+    id: int = 0
+    text: str = ""
+
+
+def encode_command(command: Command) -> bytes:
+    """One line."""
+    return json.dumps({"do": type(command).__name__.lower(), **asdict(command)}).encode() + b"\n"
+
+
+def decode_command(line: bytes) -> Command:
+    """The command of a line; raises `ProtocolError`."""
+    try:
+        fields = json.loads(line)
+        return _COMMANDS[fields.pop("do")](**fields)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ProtocolError(f"not a command: {line[:200]!r} ({error})") from None
+
+
+def encode_answer(answer: Answer) -> bytes:
+    """One line."""
+    return json.dumps([answer.kind, answer.id, answer.text]).encode() + b"\n"
+
+
+def decode_answer(line: bytes) -> Answer:
+    """The answer of a line; raises `ProtocolError`."""
+    try:
+        kind, id_, text = json.loads(line)
+        return Answer(str(kind), int(id_), str(text))
+    except (ValueError, TypeError) as error:
+        raise ProtocolError(f"not an answer: {line[:200]!r} ({error})") from None

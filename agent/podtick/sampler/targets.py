@@ -1,0 +1,324 @@
+"""The targets of the sampler: opening what is to be read of each, and letting go of it."""
+
+import errno
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from podtick.history.layout import NODE_BYTES, ROW_BYTES, WORD
+from podtick.history.records import TargetKind
+from podtick.history.writer import HistoryWriter
+from podtick.model.metrics.row import UNKNOWN, Level
+from podtick.model.metrics.table import KERNEL_COLUMNS, NETWORK_COLUMNS, TARGET_COLUMN, TARGET_ROWS
+from podtick.sampler.descriptors import DescriptorBudget, OpenFile
+from podtick.sampler.pods import KERNEL_ROW, Child, Pod
+from podtick.sampler.protocol import Attach, Network, Told
+from podtick.sampler.stages import Stage
+from podtick.sources.cgroup.plan import FilePlan, compile_plan
+from podtick.sources.proc.network import host_namespace, open_network, read_paged, totals
+
+DEAR_BYTES = 4096
+"""Files read with at least this much room are dear to open again and again."""
+NETWORK_BYTES = 65536
+
+
+@dataclass(slots=True)
+class Target:
+    """One target: its place in the planes and its open files with their stages."""
+
+    id: int
+    kind: TargetKind
+    slot: int
+    parent: int
+    version: int
+    paths: Mapping[str, str]
+    files: list[tuple[Stage, OpenFile]] = field(default_factory=list)
+    told: dict[int, int] = field(default_factory=dict)
+    network: tuple[Stage, OpenFile, int, int] | None = None  # stage, file, owner, namespace
+    pod: Pod | None = None
+
+    @property
+    def offset(self) -> int:
+        """Where its row begins in a plane, in bytes."""
+        return NODE_BYTES + self.slot * ROW_BYTES
+
+
+class Targets:
+    """All targets by id, and the stages that sweep their files."""
+
+    def __init__(self, writer: HistoryWriter, proc: str, budget: DescriptorBudget) -> None:
+        self._writer = writer
+        self._proc = proc
+        self._budget = budget
+        self._host_namespace = host_namespace(proc)
+        self._plans = {
+            (version, kind): _plans(version, kind)
+            for version in (1, 2)
+            for kind in (TargetKind.CONTAINER, TargetKind.POD)
+        }
+        self._stages = {
+            (key, plan.file, transient): Stage(plan.first, plan.count, plan.size, plan.parse, transient=transient)
+            for key, plans in self._plans.items()
+            for plan in plans
+            for transient in (False, True)
+        }
+        first, count = NETWORK_COLUMNS
+        self._network_stage = Stage(first, count, NETWORK_BYTES, totals, read=read_paged)
+        self._limit_plans = {version: compile_plan(TARGET_ROWS, version, slow=True) for version in (1, 2)}
+        self.by_id: dict[int, Target] = {}
+        self._recovered = {record.id: record for record in writer.live()}
+        self._told: set[int] = set()
+        self._suspended: dict[OpenFile, Stage] = {}
+        self._errors = 0
+
+    # -- sweeping --------------------------------------------------------------------------------------------------
+
+    def container_stages(self) -> list[Stage]:
+        """The sweeps with something to do, in the order in which they run; containers first, then pods' own cgroups."""
+        return [stage for stage in self._stages.values() if stage.files]
+
+    def network_stages(self) -> list[Stage]:
+        """The sweep over network namespaces, which comes last of all."""
+        return [self._network_stage] if self._network_stage.files else []
+
+    # -- coming and going ------------------------------------------------------------------------------------------
+
+    def attach(self, command: Attach) -> str:
+        """Open what is to be read of a target. Returns why nothing of it can be read, or nothing.
+
+        Raises `history.writer.FullError` when there is no row for it.
+        """
+        kind = TargetKind(command.kind)
+        known = self.by_id.get(command.id)
+        record = self._writer.attach(command.id, kind, command.parent, command.identity.encode())
+        earlier = self._recovered.pop(command.id, None)
+        if known:
+            self._close_files(known)
+            target = known
+            target.version, target.paths = command.version, dict(command.paths)
+        else:
+            target = Target(command.id, kind, record.slot, command.parent, command.version, dict(command.paths))
+            self.by_id[command.id] = target
+        row = KERNEL_ROW.unpack_from(self._writer.row_before(record.slot)) if earlier else None
+        if kind is TargetKind.POD and not known:
+            target.pod = Pod(target.offset, self._own_columns(command.version))
+            if row:
+                target.pod.restore(row)
+        parent = self.by_id.get(target.parent)
+        if parent and parent.pod and target.paths:
+            parent.pod.add(target.id, Child(target.offset, command.fresh), row)
+        self.read_limits(target)
+        return self._open_files(target)
+
+    def _own_columns(self, version: int) -> frozenset[int]:
+        if not version:
+            return frozenset()
+        plans = self._plans[version, TargetKind.POD]
+        return frozenset(column for plan in plans for column in range(plan.first, plan.first + plan.count))
+
+    def _open_files(self, target: Target) -> str:
+        if not target.paths:
+            return ""
+        key = (target.version, target.kind)
+        pod = self.pod_of(target)
+        problem = ""
+        for plan in self._plans[key]:
+            folder = target.paths.get(plan.controller)
+            if folder is None:
+                continue
+            path = f"{folder}/{plan.file}"
+            stays = self._budget.may_stay_open(dear=plan.size >= DEAR_BYTES)
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:  # absent or forbidden: asked for once, unknown from then on
+                problem = problem or f"{path}: {error.strerror}"
+                continue
+            if not stays:
+                os.close(fd)
+                fd = -1
+            self._add_file(target, self._stages[key, plan.file, not stays], fd, path, pod)
+        if not target.files:
+            return problem or "no controller of it can be read here"
+        return ""
+
+    def _add_file(self, target: Target, stage: Stage, fd: int, path: str, pod: Pod | None) -> None:
+        file = OpenFile(fd, path, target.offset + stage.first * WORD, target.id, pod)
+        stage.files.append(file)
+        target.files.append((stage, file))
+        self._budget.open += fd >= 0
+
+    def pod_of(self, target: Target) -> Pod | None:
+        """The sums that a target's readings go into: its pod's, or its own where it is a pod."""
+        parent = self.by_id.get(target.parent)
+        return parent.pod if parent else target.pod
+
+    def twin(self, id_: int) -> int | None:
+        """The only container of a pod, whose readings may be the pod's too."""
+        target = self.by_id.get(id_)
+        children = target.pod.children if target and target.pod else {}
+        return next(iter(children)) if len(children) == 1 else None
+
+    @property
+    def open_files(self) -> int:
+        """Kernel files of targets that are open now."""
+        return self._budget.open
+
+    @property
+    def read_errors(self) -> int:
+        """Files given up because of an error, since the start."""
+        return self._errors
+
+    def _close_files(self, target: Target) -> None:
+        for stage, file in target.files:
+            self._drop(stage, file)
+        target.files.clear()
+
+    def _drop(self, stage: Stage, file: OpenFile) -> None:
+        if file in stage.files:
+            stage.files.remove(file)
+        self._suspended.pop(file, None)
+        self._budget.open -= file.fd >= 0
+        file.close()
+
+    def gone(self, id_: int, buffer: memoryview, plane: int) -> bool:
+        """The cgroup of a target has gone: close its files, its pod's network read through it, and forget its numbers.
+
+        Returns whether that is news.
+        """
+        target = self.by_id.get(id_)
+        if target is None or not target.paths:
+            return False
+        self._close_files(target)
+        target.paths = {}
+        KERNEL_ROW.pack_into(buffer, plane + target.offset, *(UNKNOWN,) * KERNEL_COLUMNS)
+        pod = self.by_id.get(target.parent)
+        if pod and pod.network and pod.network[2] == id_:
+            self._close_network(pod, buffer, plane)
+        if pod and pod.pod:
+            pod.pod.remove(id_)
+        return True
+
+    def detach(self, id_: int) -> None:
+        """A target is no more."""
+        target = self.by_id.pop(id_, None)
+        self._recovered.pop(id_, None)
+        if target:
+            self._close_files(target)
+            parent = self.by_id.get(target.parent)
+            if parent and parent.pod:
+                parent.pod.remove(id_)
+            if target.network:
+                self._drop(target.network[0], target.network[1])
+        self._writer.detach(id_)
+
+    def keep(self, ids: Iterable[int]) -> None:
+        """Detach every target of an earlier sampler that is not among `ids`."""
+        kept = set(ids)
+        for id_ in [id_ for id_ in (*self._recovered, *self.by_id) if id_ not in kept]:
+            self.detach(id_)
+
+    # -- network ---------------------------------------------------------------------------------------------------
+
+    def network(self, command: Network) -> str:
+        """Read a pod's network through a process of it. Returns what it is: `host`, `shared`, or nothing for its own.
+
+        Raises `OSError` or `WrongProcessError` when it cannot be had.
+        """
+        pod = self.by_id.get(command.id)
+        if pod is None:
+            return ""
+        if pod.network:
+            self._drop(pod.network[0], pod.network[1])
+            pod.network = None
+        opened = open_network(self._proc, command.pid, command.container)
+        taken = {target.network[3] for target in self.by_id.values() if target.network}
+        if opened.namespace == self._host_namespace or opened.namespace in taken:
+            os.close(opened.fd)
+            return "host" if opened.namespace == self._host_namespace else "shared"
+        stage = self._network_stage
+        file = OpenFile(opened.fd, "", pod.offset + stage.first * WORD, command.owner, None)
+        stage.files.append(file)
+        self._budget.open += 1
+        pod.network = (stage, file, command.owner, opened.namespace)
+        return ""
+
+    def _close_network(self, pod: Target, buffer: memoryview, plane: int) -> None:
+        if pod.network:
+            stage, file, _, _ = pod.network
+            stage.blank(file, buffer, plane)
+            self._drop(stage, file)
+            pod.network = None
+
+    # -- what no sweep reads ---------------------------------------------------------------------------------------
+
+    def tell(self, command: Told) -> None:
+        """Remember told columns; they are written into the next plane."""
+        target = self.by_id.get(command.id)
+        if target:
+            for key, value in command.values.items():
+                target.told[TARGET_COLUMN[key]] = UNKNOWN if value is None else value
+            self._told.add(target.id)
+
+    def read_limits(self, target: Target) -> None:
+        """Open, read and close the limits of a target; they are written into the next plane."""
+        for plan in self._limit_plans.get(target.version, ()):
+            folder = target.paths.get(plan.controller)
+            if folder is not None:
+                target.told[plan.first] = _read_limit(folder, plan)
+                self._told.add(target.id)
+
+    def take_told(self) -> list[tuple[Target, dict[int, int]]]:
+        """What has been told, or read of limits, since the last call."""
+        told = [(target, target.told) for id_ in self._told if (target := self.by_id.get(id_))]
+        for target, _ in told:
+            target.told = {}
+        self._told.clear()
+        return told
+
+    # -- what fails ------------------------------------------------------------------------------------------------
+
+    def failed(self, stage: Stage, file: OpenFile, error: OSError, buffer: memoryview, plane: int) -> bool:
+        """A read has failed. Returns whether the target's cgroup turns out to have gone just now.
+
+        A vanished cgroup reads ENODEV (ENOENT where the file is opened anew). Another error (PSI switched off is
+        EOPNOTSUPP) costs the file: it is not asked for again.
+        """
+        if error.errno in (errno.ENODEV, errno.ENOENT):
+            return self.gone(file.owner, buffer, plane)
+        self._errors += 1
+        self._drop(stage, file)
+        return False
+
+    def suspend(self, stage: Stage, file: OpenFile) -> None:
+        """A thread is stuck in this file: nobody asks for it until that one returns."""
+        if file in stage.files:
+            stage.files.remove(file)
+            self._suspended[file] = stage
+
+    def resume(self, file: OpenFile) -> None:
+        """The thread that was stuck in this file has returned."""
+        stage = self._suspended.pop(file, None)
+        if stage and file.fd >= 0:
+            stage.files.append(file)
+
+
+def _plans(version: int, kind: TargetKind) -> tuple[FilePlan, ...]:
+    """The files of a target; of a pod's own cgroup only those that are right there."""
+    if kind is TargetKind.CONTAINER:
+        return compile_plan([row for row in TARGET_ROWS if Level.CONTAINER in row.levels], version)
+    return compile_plan([row for row in TARGET_ROWS if version in row.pod_cgroup], version)
+
+
+def _read_limit(folder: str, plan: FilePlan) -> int:
+    try:
+        text = _read(f"{folder}/{plan.file}")
+        if plan.beside:
+            text += b" " + _read(f"{folder}/{plan.beside}")
+    except OSError:
+        return UNKNOWN
+    return plan.parse(text)[0]
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.read(4096)

@@ -1,0 +1,171 @@
+"""The tick: wait for the second, sweep, publish. Between two ticks: commands, closing minutes.
+
+All of it runs in one thread at a time, which owns the pass. When that thread is stuck in a read, `standby.py` lets
+another one take over in the middle: what the pass has reached is kept here, and the stuck thread finds `lost` filled.
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from operator import length_hint
+
+from podtick.history.layout import SWEEPS, Word
+from podtick.history.ticks import AFTER_START, CLOCK_STEPPED, NODE_SWEEP, Tick
+from podtick.history.writer import HistoryWriter
+from podtick.sampler.clock import LATE_NS, Deadline, TickClock
+from podtick.sampler.commands import Commands
+from podtick.sampler.descriptors import OpenFile
+from podtick.sampler.node import Node
+from podtick.sampler.stages import Stage, Tally
+from podtick.sampler.targets import Targets
+
+Lost = list[OpenFile | None]
+LIMITS_EVERY = 30
+"""Ticks from one reading of a target's limits to the next."""
+
+
+class Ticker:
+    """Everything that a tick does, and how far the pass under way has got."""
+
+    def __init__(
+        self, writer: HistoryWriter, targets: Targets, node: Node, commands: Commands, clock: TickClock
+    ) -> None:
+        self._writer = writer
+        self._targets = targets
+        self._node = node
+        self._commands = commands
+        self._clock = clock
+        self._words = writer.region.words
+        self._buffer = writer.region.bytes_
+        self.deadline: Deadline = clock.after(None)
+        self.busy = False
+        self.stopped = False
+        self.stages: list[Stage] = []
+        self.iterator: Iterator[OpenFile] = iter(())
+        self.returned: deque[OpenFile] = deque()  # files that other threads were stuck in
+        self._stuck: list[tuple[Stage, OpenFile]] = []
+        self._plane = 0
+        self._began = 0
+        self._started = False
+        self._tally = Tally()
+        self._sweeps: list[int] = []
+
+    # -- the thread that owns the pass -----------------------------------------------------------------------------
+
+    def run(self, lost: Lost) -> None:
+        """Tick until the agent is gone, or until another thread has taken over."""
+        while not lost and not self.stopped:
+            if not self.busy:
+                self.stopped = not self._commands.serve_until(self.deadline.monotonic_ns)
+                if self.stopped:
+                    return
+                self._begin()
+            self._sweep(lost)
+            if not lost:
+                self._finish()
+
+    def _begin(self) -> None:
+        self._began = time.monotonic_ns()
+        self._plane = self._writer.begin(fresh=not self._started)
+        while self.returned:
+            self._targets.resume(self.returned.popleft())
+        self._tally = Tally()
+        self._sweeps = [0] * SWEEPS
+        self._write_told()
+        self.stages = [*self._targets.container_stages(), *self._targets.network_stages()]
+        self.stages.reverse()
+        self._next_stage()
+        self.busy = True
+
+    def _next_stage(self) -> None:
+        if self.stages:
+            stage = self.stages[-1]
+            self.iterator = iter(stage.files)
+            offset = time.monotonic_ns() - self._began
+            self._sweeps[stage.first : stage.first + stage.count] = [offset] * stage.count
+
+    def _sweep(self, lost: Lost) -> None:
+        while self.stages:
+            self.stages[-1].sweep(self.iterator, self._buffer, self._plane, self._tally, lost)
+            if lost:
+                return
+            self.stages.pop()
+            if self._tally.failed:
+                self._settle_failures()
+            self._next_stage()
+
+    def _finish(self) -> None:
+        for stage, file in self._stuck:
+            self._targets.suspend(stage, file)
+        self._stuck.clear()
+        for pod in self._tally.changed:
+            if pod is not None:
+                pod.compute(self._buffer, self._plane)
+        self._sweeps[NODE_SWEEP] = time.monotonic_ns() - self._began
+        for node_file in self._node.files:
+            self._node.read(node_file, self._words, self._plane)
+        self._publish()
+        self.busy = False
+        self._after()
+        self.deadline = self._clock.after(self.deadline)
+
+    def _publish(self) -> None:
+        words, due = self._words, self.deadline
+        late = max(0, self._began - due.monotonic_ns)
+        flags = (0 if self._started else AFTER_START) | (CLOCK_STEPPED if due.stepped else 0)
+        duration = time.monotonic_ns() - self._began
+        number = self._writer.number + 1
+        tick = Tick(number, due.timestamp, self._began, late, due.missed, flags, duration, tuple(self._sweeps))
+        self._writer.publish(tick)
+        self._started = True
+        words[Word.TICKS_TOTAL] += 1
+        words[Word.TICKS_LATE] += late > LATE_NS
+        words[Word.TICKS_MISSED] += due.missed
+        words[Word.CLOCK_STEPS] += due.stepped
+        words[Word.OPEN_FILES] = self._targets.open_files
+        words[Word.TRANSIENT_READS] += self._tally.transient_reads
+        words[Word.PASS_NANOSECONDS] += duration
+        self._commands.say("tick", number)
+
+    def _after(self) -> None:
+        """What can wait until the tick is out."""
+        self._writer.close_due(self._targets.twin)
+        phase = self._writer.number % LIMITS_EVERY
+        for target in list(self._targets.by_id.values()):
+            if target.id % LIMITS_EVERY == phase:
+                self._targets.read_limits(target)
+
+    # -- told columns, failures, stuck files -----------------------------------------------------------------------
+
+    def _write_told(self) -> None:
+        for target, values in self._targets.take_told():
+            first = (self._plane + target.offset) // 8
+            for column, value in values.items():
+                self._words[first + column] = value
+            pod = self._targets.pod_of(target)
+            if pod:
+                self._tally.changed.add(pod)
+
+    def _settle_failures(self) -> None:
+        """A cgroup that has gone is an ordinary end; anything else is an error that costs the file."""
+        failed, self._tally.failed = self._tally.failed, []
+        for stage, file, error in failed:
+            if self._targets.failed(stage, file, error, self._buffer, self._plane):
+                self._commands.say("gone", file.owner)
+
+    def progress(self) -> tuple[int, int, int]:
+        """Where the pass is; two equal answers mean that it did not move in between."""
+        return self._writer.number, len(self.stages), length_hint(self.iterator)
+
+    def take_over(self, lost: Lost) -> None:
+        """Called by the new owner of a pass whose old owner is `lost`: settle the file on which that one was."""
+        stage = self.stages[-1]
+        if len(lost) > 1:  # it was not stuck after all, and left a file that it had read: read it again
+            again = iter([file for file in lost[1:] if file])
+            stage.sweep(again, self._buffer, self._plane, self._tally, [])
+            return
+        file = stage.files[len(stage.files) - length_hint(self.iterator) - 1]
+        stage.blank(file, self._buffer, self._plane)
+        self._tally.changed.add(file.pod)
+        self._stuck.append((stage, file))
+        self._words[Word.STALLED_READS] += 1

@@ -1,0 +1,91 @@
+"""The reading plan: which cgroup files to read for which columns, compiled from the metric table.
+
+A row names its source as `FILE` or `FILE:KEY`. Rows of one file stand together in the table, so that one file fills
+one run of columns. Nothing but the table and the formats below decides what is read.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from podtick.model.metrics.row import Metric
+from podtick.model.metrics.table import TARGET_COLUMN
+from podtick.sources.cgroup import formats
+from podtick.sources.cgroup.formats import Parser
+
+_BESIDE = {"cpu.cfs_quota_us": "cpu.cfs_period_us"}
+_SIZES = {"memory.stat": 8192, "io.stat": 65536}
+_BLKIO_BYTES = 65536
+_USUAL_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlan:
+    """One file of a cgroup: columns `first` to `first + count - 1` are what `parse` makes of at most `size` bytes.
+
+    `controller` is the v1 hierarchy it lies in; on v2 (and for pressure on v1) it is `unified`. `beside` is a second
+    file whose text `parse` wants after the first one's.
+    """
+
+    file: str
+    controller: str
+    first: int
+    count: int
+    size: int
+    parse: Parser
+    beside: str = ""
+
+
+def controller_of(file: str, version: int) -> str:
+    """The hierarchy that has a file: `memory.stat` is in `memory` on v1."""
+    if version == 2 or file.endswith(".pressure"):
+        return "unified"
+    return file.partition(".")[0]
+
+
+def compile_plan(rows: Iterable[Metric], version: int, *, slow: bool = False) -> tuple[FilePlan, ...]:
+    """The files to read for these rows on a cgroup version, in the table's order.
+
+    `slow` chooses the limits, which are read more rarely, instead of all the others. Raises `ValueError` for a table in
+    which the rows of a file do not stand together.
+    """
+    files: dict[str, list[tuple[int, str]]] = {}
+    for row in rows:
+        source = row.v1 if version == 1 else row.v2
+        if source is None or row.slow is not slow or row.key not in TARGET_COLUMN or source.startswith("net/"):
+            continue
+        file, _, key = source.partition(":")
+        files.setdefault(file, []).append((TARGET_COLUMN[row.key], key))
+    return tuple(_file_plan(file, columns, version) for file, columns in files.items())
+
+
+def _file_plan(file: str, columns: Sequence[tuple[int, str]], version: int) -> FilePlan:
+    places = [column for column, _ in columns]
+    if places != list(range(places[0], places[0] + len(places))):
+        raise ValueError(f"the rows of {file} (cgroup v{version}) do not stand together in the metric table")
+    keys = [key.encode() for _, key in columns]
+    size = _BLKIO_BYTES if file.startswith("blkio.") else _SIZES.get(file, _USUAL_BYTES)
+    return FilePlan(
+        file, controller_of(file, version), places[0], len(places), size, _parser(file, keys), _BESIDE.get(file, "")
+    )
+
+
+def _parser(file: str, keys: Sequence[bytes]) -> Parser:
+    if file.endswith(".pressure"):
+        return formats.pressure(keys)
+    if file == "io.stat":
+        return formats.io_stat(keys)
+    if file.startswith("blkio.throttle."):
+        return formats.blkio(keys)
+    if file in ("cpu.max", "cpu.cfs_quota_us"):
+        return formats.cpu_limit
+    if file == "memory.limit_in_bytes":
+        return formats.v1_limit
+    if keys == [b""]:
+        return formats.single
+    return formats.keyed(keys, [_scale(file, key) for key in keys])
+
+
+def _scale(file: str, key: bytes) -> int:
+    if key.endswith(b"_usec"):
+        return 1000
+    return formats.USER_HZ_NS if file == "cpuacct.stat" else 1

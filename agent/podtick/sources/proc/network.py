@@ -1,0 +1,155 @@
+"""/proc/PID/net/dev: what went through the interfaces of one network namespace (kernel: `net/core/net-procfs.c`)."""
+
+import os
+import stat as stat_
+from dataclasses import dataclass
+
+from podtick.model.metrics.row import MAX_VALUE, UNKNOWN
+
+FIELDS = ("bytes", "packets", "errs", "drop")
+KEYS = tuple(f"{direction}_{field}" for direction in ("receive", "transmit") for field in FIELDS)
+"""The values of an interface, in the order of the metric table's network rows."""
+VIRTUAL = (
+    *(
+        "lo",
+        "veth",
+        "cali",
+        "lxc",
+        "cilium_",
+        "cni",
+        "docker",
+        "br-",
+        "virbr",
+        "flannel",
+        "vxlan",
+        "genev",
+        "weave",
+        "kube-",
+    ),
+    *(
+        "nodelocaldns",
+        "tunl",
+        "tap",
+        "dummy",
+        "ifb",
+        "azv",
+        "eni",
+        "gke",
+        "podman",
+        "antrea",
+        "ovs",
+        "ovn",
+        "wg",
+        "erspan",
+    ),
+    *("gre", "ip6", "sit", "teql", "ip_vti"),
+)
+"""Beginnings of the names of interfaces that belong to pods, to bridges between them, or to nobody."""
+PAGED_BYTES = 3000
+"""The kernel answers one read with at most a page of such a file; from this length on there may be more."""
+
+
+class WrongProcessError(Exception):
+    """The process is not the one that was meant: its PID has been used again, or it has gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFile:
+    """An open net/dev and the inode number that names its network namespace."""
+
+    fd: int
+    namespace: int
+
+
+def interfaces(data: bytes) -> dict[str, dict[str, int]]:
+    """Each interface's values by `KEYS`; a line of another shape is passed over."""
+    found: dict[str, dict[str, int]] = {}
+    for line in data.split(b"\n"):
+        name, colon, rest = line.rpartition(b":")
+        values = rest.split()
+        if not colon or len(values) < 16:
+            continue
+        numbers = [_number(value) for value in (*values[0:4], *values[8:12])]
+        found[name.strip().decode("utf-8", "replace")] = dict(zip(KEYS, numbers, strict=True))
+    return found
+
+
+def real_interfaces(data: bytes) -> dict[str, dict[str, int]]:
+    """The node's own interfaces: `interfaces` without those that belong to pods or to the loopback."""
+    return {name: values for name, values in interfaces(data).items() if not name.startswith(VIRTUAL)}
+
+
+def totals(data: bytes) -> tuple[int, ...]:
+    """The sums over all interfaces but lo, by `KEYS`; `UNKNOWN` where the text is torn."""
+    sums = [0] * len(KEYS)
+    if not data.endswith(b"\n"):
+        return (UNKNOWN,) * len(KEYS)
+    try:
+        for line in data.split(b"\n")[2:-1]:
+            name, _, rest = line.rpartition(b":")
+            if name.strip() == b"lo":
+                continue
+            values = rest.split()
+            for place, value in enumerate((*values[0:4], *values[8:12])):
+                sums[place] += int(value)
+    except ValueError:
+        return (UNKNOWN,) * len(KEYS)
+    return tuple(value if 0 <= value <= MAX_VALUE else UNKNOWN for value in sums)
+
+
+def _number(text: bytes) -> int:
+    return value if text.isdigit() and (value := int(text)) <= MAX_VALUE else UNKNOWN
+
+
+def read_paged(fd: int, size: int, offset: int = 0) -> bytes:
+    """The whole text of a file that the kernel hands out page by page. Same arguments as `os.pread`."""
+    data = os.pread(fd, size, offset)
+    while PAGED_BYTES < len(data) < size:
+        more = os.pread(fd, size - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def host_namespace(proc: str) -> int | None:
+    """The inode number of the host's own net/dev, seen through PID 1; `None` when it cannot be seen."""
+    try:
+        return os.stat(f"{proc}/1/net/dev").st_ino
+    except OSError:
+        return None
+
+
+def open_network(proc: str, pid: int, container: str) -> NetworkFile:
+    """Open the net/dev of a container's process.
+
+    The process must belong to the container (its cgroup path carries the container's ID) before and after the file is
+    opened: a PID that has been used again, or has gone, raises `WrongProcessError`. Other failures are `OSError`.
+    """
+    try:
+        folder = os.open(f"{proc}/{pid}", os.O_RDONLY | os.O_DIRECTORY)
+    except (FileNotFoundError, ProcessLookupError):
+        raise WrongProcessError(f"process {pid} has gone") from None
+    try:
+        _check(folder, pid, container)
+        fd = os.open("net/dev", os.O_RDONLY, dir_fd=folder)
+        try:
+            _check(folder, pid, container)
+            return NetworkFile(fd, os.fstat(fd).st_ino)
+        except BaseException:
+            os.close(fd)
+            raise
+    except (FileNotFoundError, ProcessLookupError):
+        raise WrongProcessError(f"process {pid} has gone") from None
+    finally:
+        os.close(folder)
+
+
+def _check(folder: int, pid: int, container: str) -> None:
+    """The held /proc/PID folder stays with its process: after its death reads give ESRCH, whoever has the PID then."""
+    fd = os.open("cgroup", os.O_RDONLY, dir_fd=folder)
+    try:
+        if not stat_.S_ISREG(os.fstat(fd).st_mode) or container.encode() not in os.pread(fd, 65536, 0):
+            raise WrongProcessError(f"process {pid} does not belong to container {container[:12]}")
+    finally:
+        os.close(fd)
