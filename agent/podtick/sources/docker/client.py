@@ -17,9 +17,10 @@ from podtick.sources.docker.endpoint import Endpoint
 from podtick.sources.docker.errors import (
     EngineError,
     EngineProtocolError,
-    EngineUnavailable,
+    EngineUnavailableError,
     Trouble,
-    UnsupportedApi,
+    UnsupportedApiError,
+    one_line,
 )
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ class EngineClient:
     """Asks one engine; use it as `async with EngineClient(endpoint) as client`.
 
     Entering negotiates the API version. `timeout` bounds each whole request, in seconds, connecting and
-    reading the body included. Every method raises an `EngineFault` and no other error.
+    reading the body included. Every method raises an `DockerError` and no other error.
     """
 
     def __init__(self, endpoint: Endpoint, *, timeout: float = 10.0, ssl: SSLContext | None = None) -> None:
@@ -170,30 +171,30 @@ class EngineClient:
         try:
             yield
         except TimeoutError:
-            raise EngineUnavailable(
+            raise EngineUnavailableError(
                 Trouble.TIMEOUT, f"{self._endpoint} did not answer {path} in time: is the engine hanging?"
             ) from None
         except aiohttp.ClientConnectorError as error:
             raise _unreachable(self._endpoint, error.os_error) from None
         except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:
-            raise EngineProtocolError(f"{self._endpoint} {path}: not HTTP: {str(error)[:200]}") from None
+            raise EngineProtocolError(f"{self._endpoint} {path}: not HTTP: {one_line(str(error))}") from None
         except aiohttp.ClientPayloadError:
             raise EngineProtocolError(f"{self._endpoint} {path}: the answer ended half-way") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise EngineUnavailable(
-                Trouble.DISCONNECTED, f"{self._endpoint} closed the connection during {path} ({error})"
+            raise EngineUnavailableError(
+                Trouble.DISCONNECTED, f"{self._endpoint} closed the connection during {path} ({one_line(str(error))})"
             ) from None
 
 
 def negotiate(version: wire.Version) -> EngineInfo:
-    """Pick the newest API version that both sides speak; raises `UnsupportedApi`."""
+    """Pick the newest API version that both sides speak; raises `UnsupportedApiError`."""
     newest, oldest = _number(version.api_version), _number(version.min_api_version or _FIRST_MIN_API)
     if newest is None or oldest is None:
         raise EngineProtocolError("/version names no API version: is this a container engine?")
     if newest < OLDEST_API or oldest > NEWEST_API:
         ours = f"{_dotted(OLDEST_API)} to {_dotted(NEWEST_API)}"
         theirs = f"{_dotted(oldest)} to {_dotted(newest)}"
-        raise UnsupportedApi(f"the engine speaks API {theirs}, podtick {ours}: one of the two needs an upgrade")
+        raise UnsupportedApiError(f"the engine speaks API {theirs}, podtick {ours}: one of the two needs an upgrade")
     return EngineInfo(wire.cut(version.version), _dotted(min(newest, NEWEST_API)))
 
 
@@ -214,24 +215,24 @@ def _message(body: bytes) -> str:
         message = msgspec.json.decode(body, type=dict[str, str]).get("message", "")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         message = body.decode(errors="replace")
-    return " ".join(message.split())[:200] or "no message"
+    return one_line(message) or "no message"
 
 
-def _unreachable(endpoint: Endpoint, error: OSError) -> EngineUnavailable:
+def _unreachable(endpoint: Endpoint, error: OSError) -> EngineUnavailableError:
     match error.errno:
         case errno.ENOENT | errno.ENOTDIR:
-            return EngineUnavailable(
+            return EngineUnavailableError(
                 Trouble.MISSING, f"{endpoint}: no such socket: is an engine installed, its directory mounted?"
             )
         case errno.EACCES | errno.EPERM:
-            return EngineUnavailable(
+            return EngineUnavailableError(
                 Trouble.DENIED, f"{endpoint}: permission denied: run as a member of the socket's group"
             )
         case errno.ECONNREFUSED:
-            return EngineUnavailable(
+            return EngineUnavailableError(
                 Trouble.REFUSED,
                 f"{endpoint}: connection refused: nothing listens there, is the engine running?",
             )
         case _:
             said = error.strerror or str(error)
-            return EngineUnavailable(Trouble.OTHER, f"{endpoint}: cannot connect: {said[:200]}")
+            return EngineUnavailableError(Trouble.OTHER, f"{endpoint}: cannot connect: {one_line(said)}")

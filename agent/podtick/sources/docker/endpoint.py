@@ -3,6 +3,9 @@
 The forms are those of the `docker` command's `DOCKER_HOST`.
 """
 
+import ipaddress
+import os
+import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
@@ -11,6 +14,8 @@ from podtick.sources.docker.errors import EndpointError
 DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
 _PORT = 2375
 _LONGEST_SOCKET_PATH = 107  # bytes; unix(7), sun_path
+_LONGEST_NAME = 253  # characters; RFC 1035, 2.3.4
+_NAME = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
 _WORKS = "unix:///PATH and tcp://HOST:PORT work"
 
 
@@ -54,7 +59,7 @@ def parse_endpoint(text: str) -> Endpoint:
 def _unix(path: str) -> Endpoint:
     if not path.startswith("/"):
         raise EndpointError(f"engine socket {_shown(path)} is not an absolute path: write unix:///PATH")
-    if len(path.encode()) > _LONGEST_SOCKET_PATH or "\0" in path:
+    if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH or "\0" in path:
         raise EndpointError(f"engine socket {_shown(path)}: a socket path has at most {_LONGEST_SOCKET_PATH} bytes")
     return Endpoint(socket_path=path)
 
@@ -66,7 +71,7 @@ def _tcp(text: str) -> Endpoint:
     except ValueError as error:
         raise EndpointError(f"engine address {_shown(text)}: {error}: write tcp://HOST:PORT") from None
     if wrong := _surplus(url):
-        raise EndpointError(f"engine address of {url.hostname or 'no host'}: {wrong}: write tcp://HOST:PORT")
+        raise EndpointError(f"engine address {_shown(text)}: {wrong}: write tcp://HOST:PORT")
     return Endpoint(host=url.hostname or "", port=_PORT if port is None else port)
 
 
@@ -76,11 +81,23 @@ def _surplus(url: SplitResult) -> str | None:
         return "a user name or password has no meaning here"
     if not url.hostname:
         return "the host is missing"
+    if not _is_host(url.hostname):
+        return "that is neither a host name nor an address"
     if url.port == 0:
         return "port 0 is no port to connect to"
     if url.path not in {"", "/"} or url.query or url.fragment:
         return "nothing may follow the port"
     return None
+
+
+def _is_host(text: str) -> bool:
+    if _NAME.fullmatch(text) and len(text) <= _LONGEST_NAME:
+        return True
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _shown(text: str) -> str:

@@ -3,8 +3,13 @@
 from enum import StrEnum
 
 
-class EngineFault(Exception):  # noqa: N818 -- the common name of four kinds, never raised itself
-    """Anything that keeps an engine from answering a question."""
+class DockerError(Exception):
+    """Anything that keeps an engine from answering; the common name of the four kinds below."""
+
+
+def one_line(text: str) -> str:
+    """Return foreign text as it may stand in a message: short, on one line, without control characters."""
+    return "".join(char if char.isprintable() else "?" for char in " ".join(text[:1000].split()))[:200]
 
 
 class Trouble(StrEnum):
@@ -18,7 +23,7 @@ class Trouble(StrEnum):
     OTHER = "other"
 
 
-class EngineUnavailable(EngineFault):
+class EngineUnavailableError(DockerError):
     """The engine cannot be reached, does not answer in time, or went away."""
 
     def __init__(self, trouble: Trouble, message: str) -> None:
@@ -26,7 +31,7 @@ class EngineUnavailable(EngineFault):
         self.trouble = trouble
 
 
-class EngineError(EngineFault):
+class EngineError(DockerError):
     """The engine answered with an HTTP error; `status` is its code."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -34,11 +39,11 @@ class EngineError(EngineFault):
         self.status = status
 
 
-class EngineProtocolError(EngineFault):
+class EngineProtocolError(DockerError):
     """The answer is no answer of the Engine API: half a document, too large, of another shape."""
 
 
-class UnsupportedApi(EngineFault):
+class UnsupportedApiError(DockerError):
     """The engine speaks no version of the Engine API that we speak."""
 
 

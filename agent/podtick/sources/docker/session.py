@@ -21,10 +21,10 @@ from podtick.sources.docker.containers import (
     list_containers,
 )
 from podtick.sources.docker.errors import (
+    DockerError,
     EngineError,
-    EngineFault,
     EngineProtocolError,
-    EngineUnavailable,
+    EngineUnavailableError,
     Trouble,
 )
 from podtick.sources.docker.events import ContainerEvent
@@ -33,7 +33,8 @@ from podtick.sources.docker.pending import PendingEvents
 from podtick.sources.docker.updates import Changed, Listed, Removed, Update, WatchTiming
 
 _log = logging.getLogger(__name__)
-_MOST_STOPPED = 512  # stopped containers whose details are asked for, the newest first
+_MOST_STOPPED = 512  # stopped containers that one list asks about, the newest first
+_NEVER = float("-inf")
 _RUNS = {"running", "paused", "restarting"}
 
 
@@ -60,25 +61,27 @@ class Session:
         self._pending = PendingEvents()
         self._known: dict[str, _Known] = {}
         self._silent: dict[str, None] = {}  # containers that could not be inspected, longest ago first
+        self._turn: str | None = None  # the one of them that this list asks again
+        self._stopped_asked = 0
         self._list_began = 0.0
         self._answered = 0.0
         self.listed = False
 
     async def run(self, events: AsyncIterator[ContainerEvent]) -> None:
-        """Follow until the engine fails; always ends with an `EngineFault`, or cancelled."""
-        faults: list[EngineFault] = []
+        """Follow until the engine fails; always ends with an `DockerError`, or cancelled."""
+        faults: list[DockerError] = []
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read(events), name="podtick engine events")
                 group.create_task(self._follow(), name="podtick engine follow")
-        except* EngineFault as several:
-            faults += [fault for fault in several.exceptions if isinstance(fault, EngineFault)]
+        except* DockerError as several:
+            faults += [fault for fault in several.exceptions if isinstance(fault, DockerError)]
         raise faults[0]
 
     async def _read(self, events: AsyncIterator[ContainerEvent]) -> None:
         async for event in events:
             self._pending.add(event)
-        raise EngineUnavailable(Trouble.DISCONNECTED, "the engine closed its event stream: did it stop?")
+        raise EngineUnavailableError(Trouble.DISCONNECTED, "the engine closed its event stream: did it stop?")
 
     async def _follow(self) -> None:
         await self._relist()
@@ -99,6 +102,8 @@ class Session:
     async def _relist(self) -> None:
         self._list_began = began = time.monotonic()
         self._pending.overflowed = False
+        self._turn = next(iter(self._silent), None)
+        self._stopped_asked = 0
         summaries = await list_containers(self._client, keep_label=self._keep_label)
         listed = time.monotonic()
         known: dict[str, _Known] = {}
@@ -106,8 +111,8 @@ class Session:
             before = self._known.get(summary.id)
             if before and still_the_same(summary, before.details, listed - before.confirmed):
                 known[summary.id] = _Known(before.details, began)
-            elif details := await self._details_of(summary, known):
-                known[summary.id] = _Known(details, listed)
+            elif entry := await self._find_out(summary):
+                known[summary.id] = entry
         self._known = known
         self._silent = {id_: None for id_ in self._silent if id_ in known}
         self._answered = time.monotonic()
@@ -120,21 +125,28 @@ class Session:
             summaries, key=lambda one: (one.id in self._silent, one.state not in _RUNS, -one.created_s, one.id)
         )
 
-    async def _details_of(self, summary: ContainerSummary, known: dict[str, _Known]) -> ContainerDetails | None:
+    async def _find_out(self, summary: ContainerSummary) -> _Known | None:
         """Inspect a listed container, or make do with its summary where asking is of no use."""
         silent = self._silent
-        too_many = summary.state not in _RUNS and len(known) - _running(known) >= _MOST_STOPPED
-        if too_many or (summary.id in silent and summary.id != next(iter(silent))):
-            return details_from_summary(summary)
+        stopped = summary.state not in _RUNS
+        not_now = stopped and self._stopped_asked >= _MOST_STOPPED
+        if not_now or (summary.id in silent and summary.id != self._turn):
+            return _Known(details_from_summary(summary), _NEVER)
+        self._stopped_asked += stopped
+        began = time.monotonic()
         try:
             details = await self._inspect(summary.id)
         except _NoDetailsError as error:
-            _log.warning("container %s: no details from the engine: %s", summary.id[:12], error)
-            silent.pop(summary.id, None)
-            silent[summary.id] = None
-            return details_from_summary(summary)
+            self._note_silent(summary.id, error)
+            return _Known(details_from_summary(summary), _NEVER)
         silent.pop(summary.id, None)
-        return details
+        return _Known(details, began) if details else None
+
+    def _note_silent(self, id_: str, error: "_NoDetailsError") -> None:
+        if id_ not in self._silent:
+            _log.warning("container %s: no details from the engine: %s", id_[:12], error)
+        self._silent.pop(id_, None)
+        self._silent[id_] = None
 
     async def _look_again(self, events: tuple[ContainerEvent, ...]) -> None:
         """Tell what became of the one container that `events` are about."""
@@ -143,10 +155,9 @@ class Session:
         try:
             details = None if events[-1].kind == "destroy" else await self._inspect(id_)
         except _NoDetailsError as error:
-            _log.warning("container %s: no details from the engine: %s", id_[:12], error)
-            self._silent[id_] = None
+            self._note_silent(id_, error)
             if entry := self._known.get(id_):
-                self._known[id_] = _Known(entry.details, float("-inf"))
+                self._known[id_] = _Known(entry.details, _NEVER)
                 await self._emit(Changed(entry.details, events))
             return
         self._silent.pop(id_, None)
@@ -158,7 +169,7 @@ class Session:
         await self._emit(Changed(details, events))
 
     async def _inspect(self, id_: str) -> ContainerDetails | None:
-        """Inspect; one bad container is a `_NoDetailsError`, a bad engine any other `EngineFault`.
+        """Inspect; one bad container is a `_NoDetailsError`, a bad engine any other `DockerError`.
 
         An engine holds a lock of each container: one whose runtime hangs does not answer while all
         others do, which a ping tells apart from an engine that hangs.
@@ -167,7 +178,7 @@ class Session:
             details = await inspect(self._client, id_, keep_label=self._keep_label, within=self._timing.inspect)
         except (EngineError, EngineProtocolError) as error:
             raise _NoDetailsError(str(error)) from None
-        except EngineUnavailable as error:
+        except EngineUnavailableError as error:
             if error.trouble is not Trouble.TIMEOUT:
                 raise
             await self._client.ping(self._timing.ping_answer)
@@ -178,7 +189,3 @@ class Session:
 
 class _NoDetailsError(Exception):
     """One container cannot be inspected though its engine answers."""
-
-
-def _running(known: dict[str, _Known]) -> int:
-    return sum(entry.details.state in _RUNS for entry in known.values())

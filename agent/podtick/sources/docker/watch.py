@@ -18,7 +18,7 @@ from podtick.sources.docker.backoff import Backoff
 from podtick.sources.docker.client import EngineClient
 from podtick.sources.docker.containers import LabelFilter, is_kubernetes_label
 from podtick.sources.docker.endpoint import Endpoint
-from podtick.sources.docker.errors import EngineFault, EngineUnavailable, Trouble
+from podtick.sources.docker.errors import DockerError, EngineUnavailableError, Trouble
 from podtick.sources.docker.events import container_events
 from podtick.sources.docker.session import Session
 from podtick.sources.docker.updates import Unavailable, Update, WatchTiming
@@ -98,13 +98,13 @@ async def _watch(
             ):
                 session = Session(client, updates.put, timing, keep_label)
                 await session.run(events)
-        except EngineFault as fault:
+        except DockerError as fault:
             if session is not None and session.listed:
                 backoff.reset()
                 said = ""
             if str(fault) != said:
                 said = str(fault)
                 await updates.put(Unavailable(said))
-            cheap = endpoint.socket_path and isinstance(fault, EngineUnavailable) and fault.trouble in _CHEAP
+            cheap = endpoint.socket_path and isinstance(fault, EngineUnavailableError) and fault.trouble in _CHEAP
             wait = backoff.next(timing.retry_local if cheap else None)
         await asyncio.sleep(wait)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from podtick.sources.docker.errors import EngineProtocolError
+from podtick.sources.docker.errors import EngineProtocolError, one_line
 
 T = TypeVar("T")
 TEXT_BYTES = 4096
@@ -121,7 +121,7 @@ def decode(decoder: "msgspec.json.Decoder[T]", body: bytes | bytearray, what: st
     try:
         return decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise EngineProtocolError(f"{what}: not the engine's JSON: {str(error)[:200]}") from None
+        raise EngineProtocolError(f"{what}: not the engine's JSON: {one_line(str(error))}") from None
 
 
 def cut(text: str | None) -> str:
