@@ -10,7 +10,7 @@ from podtick.serve.exposition.format import Format
 from podtick.serve.exposition.samples import SampleWriter
 from podtick.serve.interfaces import History
 
-_GZIP_LEVEL = 6
+_GZIP_LEVEL = 1  # half the time of level 6, a quarter more bytes
 _GZIP_WINDOW = 31  # zlib's largest window, in gzip's frame
 
 

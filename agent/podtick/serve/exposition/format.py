@@ -3,12 +3,16 @@
 Sources: Prometheus "Exposition formats"; OpenMetrics 1.0 (names of counters, `# UNIT`, `# EOF`).
 """
 
+import re
 from enum import Enum
 
 from podtick.model.metrics.row import Kind, Metric, Unit
 
 FLOAT_EXACT_BELOW = 10**15
 """Fifteen digits: up to here a float says every integer and its decimal fractions exactly and most shortly."""
+
+
+_PLAIN = re.compile(r"[a-zA-Z0-9_./:-]*")
 
 
 class Format(Enum):
@@ -48,6 +52,8 @@ def label_pair(name: str, value: str) -> str:
     A NUL (which ends the input for Prometheus' lexer) and half a surrogate pair (which UTF-8 cannot say) are
     written as U+FFFD.
     """
+    if _PLAIN.fullmatch(value):  # nearly all of them: a node has thousands
+        return f'{name}="{value}"'
     clean = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
     return f'{name}="{_escape_quoted(clean)}"'
 
