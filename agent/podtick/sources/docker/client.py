@@ -135,7 +135,7 @@ class EngineClient:
 
     def _request(
         self, path: str, params: Mapping[str, str] | None, total: float | None
-    ) -> "aiohttp.client._RequestContextManager":
+    ) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
         assert self._session is not None
         timeout = aiohttp.ClientTimeout(total=total, sock_connect=self._timeout, sock_read=total)
         return self._session.get(self._origin + path, params=params, timeout=timeout, allow_redirects=False)
