@@ -1,6 +1,6 @@
 # What a developer does, by name. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench golden lock clean
+.PHONY: help run test cover check format bench golden lock clean
 .DELETE_ON_ERROR:
 
 LISTEN ?= 127.0.0.1:9752
@@ -30,6 +30,9 @@ run: .venv/run ## run the agent here and watch this machine; Ctrl-C ends it
 
 test: .venv/dev ## run every test tier that needs no long build, say what ran
 	@exec $(PY) -m tests.tiers $(TIERS) $(ARGS)
+
+cover: .venv/dev ## every test tier, and which lines no test reaches (a failure below 90 %)
+	@exec $(PY) -m tests.tiers all --cov --cov-report=term $(ARGS)
 
 check: .venv/dev ## static checks: style, types, which way imports point
 	$(PY) -m ruff check

@@ -54,6 +54,7 @@ ENGINE = (
     ("runc", "runc"),
     ("iptables", "iptables"),
     ("ip", "iproute2"),
+    ("umount", "mount"),
     ("busybox", "busybox-static"),
 )
 GUEST = (

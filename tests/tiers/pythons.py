@@ -59,5 +59,7 @@ def _prepare(python: str) -> str | None:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             return f"{' '.join(command[:4])} failed with exit {done.returncode}"
+    (site,) = ENVIRONMENT.glob("lib/python*/site-packages")
+    (site / "podtick.pth").write_text(f"{Path('agent').resolve()}\n")
     stamp.touch()
     return None

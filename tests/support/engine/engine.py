@@ -20,7 +20,14 @@ from tests.support.engine.network import create_bridge
 from tests.support.engine.runtime import runtime_settings
 from tests.support.engine.teardown import tear_down
 
-PROGRAMS = {"dockerd": "docker.io", "docker": "docker.io", "containerd": "containerd", "runc": "runc", "ip": "iproute2"}
+PROGRAMS = {
+    "dockerd": "docker.io",
+    "docker": "docker.io",
+    "containerd": "containerd",
+    "runc": "runc",
+    "ip": "iproute2",
+    "umount": "mount",
+}
 START_PATIENCE = 60.0
 
 CONTAINERD = """version = 2
