@@ -5,8 +5,6 @@ python -m tests.support.guest run STATE COMMAND               one shell command 
 python -m tests.support.guest install STATE                   podtick, as it is in this tree
 """
 
-from __future__ import annotations
-
 import signal
 import sys
 from pathlib import Path

@@ -1,20 +1,16 @@
 """Talks to a booted guest through one ssh connection that stays open."""
 
-from __future__ import annotations
-
 import http.client
 import shlex
 import socket
 import subprocess
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 from tests.support.guest.errors import GuestError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 Driver = Literal["systemd", "cgroupfs"]
 DOCKER_SOCKET = "/var/run/docker.sock"
@@ -34,9 +30,7 @@ class Guest:
         """
         done = self.attempt(command, stdin=stdin, timeout=timeout)
         if done.returncode != 0:
-            raise GuestError(
-                f"{_line(command)!r} in the guest: exit {done.returncode}\n{done.stdout}{done.stderr}"
-            )
+            raise GuestError(f"{_line(command)!r} in the guest: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
 
     def attempt(
@@ -45,9 +39,7 @@ class Guest:
         """The same for a command that is allowed to fail: its exit code and both outputs."""
         call = self._ssh(_line(command))
         try:
-            return subprocess.run(
-                call, input=stdin, capture_output=True, text=True, timeout=timeout, check=False
-            )
+            return subprocess.run(call, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
         except subprocess.TimeoutExpired as late:
             raise GuestError(f"{_line(command)!r} in the guest: not done after {timeout:g} s") from late
 
@@ -128,9 +120,7 @@ class Guest:
 
     def _copy(self, pack: Sequence[str], unpack: Sequence[str]) -> None:
         with subprocess.Popen(pack, stdout=subprocess.PIPE) as source:
-            done = subprocess.run(
-                unpack, stdin=source.stdout, capture_output=True, text=True, timeout=300, check=False
-            )
+            done = subprocess.run(unpack, stdin=source.stdout, capture_output=True, text=True, timeout=300, check=False)
         if source.returncode != 0 or done.returncode != 0:
             raise GuestError(f"copying: {shlex.join(pack)} | {shlex.join(unpack)}: {done.stderr.strip()}")
 

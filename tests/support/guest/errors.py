@@ -1,7 +1,5 @@
 """What can go wrong with the guest, in words for whoever runs the tests."""
 
-from __future__ import annotations
-
 
 class GuestError(Exception):
     """The guest could not be built, did not boot, or lost its connection."""

@@ -4,23 +4,18 @@ A change of this folder's files makes another image; nothing else does. The addr
 mirrors reach neither the log nor the image: the log is scrubbed as it is written, the image searched.
 """
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.support.guest.errors import GuestError, GuestUnavailableError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 FILES = Path(__file__).parent / "files"
 RELEASE = "bookworm"
@@ -147,9 +142,7 @@ class _Build:
         self._call(["apt-get", "update", "-qq"])
         keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
         line = f"deb [signed-by={keyring}] $(REPO_URI) $(RELEASE) $(COMPONENT)"
-        printed = self._call(
-            ["apt-get", "indextargets", "--format", line, "Created-By: Packages"], quiet=True
-        )
+        printed = self._call(["apt-get", "indextargets", "--format", line, "Created-By: Packages"], quiet=True)
         wanted = [row for row in printed.splitlines() if f" {RELEASE}" in row]
         if not wanted:
             raise GuestUnavailableError(f"the machine's apt sources have no Debian {RELEASE}")
@@ -233,9 +226,7 @@ class _Build:
             if subprocess.run(["grep", "-rqF", host, *made_here], check=False).returncode == 0:
                 raise GuestError("a package mirror's address is left in the guest's files")
 
-    def _call(
-        self, command: Sequence[str], stdin: str = "", *, cwd: Path | None = None, quiet: bool = False
-    ) -> str:
+    def _call(self, command: Sequence[str], stdin: str = "", *, cwd: Path | None = None, quiet: bool = False) -> str:
         """Runs one step and logs what it prints, scrubbed; its output, unscrubbed, is the answer."""
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
         done = subprocess.run(
@@ -246,9 +237,7 @@ class _Build:
             log.write(f"$ {command[0]}: {done.returncode}\n{self._scrub(printed + done.stderr)}")
         if done.returncode != 0:
             tail = self._scrub(done.stderr)[-1500:]
-            raise GuestError(
-                f"{command[0]} failed ({done.returncode}) building the guest, see {self.log}\n{tail}"
-            )
+            raise GuestError(f"{command[0]} failed ({done.returncode}) building the guest, see {self.log}\n{tail}")
         return done.stdout
 
     def _scrub(self, text: str) -> str:

@@ -1,7 +1,5 @@
 """Boots the guest in plain QEMU, without KVM, and ends it with every change that was made in it."""
 
-from __future__ import annotations
-
 import http.client
 import os
 import shutil
@@ -9,25 +7,21 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.support.guest.connection import Driver, Guest, free_port
 from tests.support.guest.errors import GuestError
 from tests.support.guest.image import Image, cached_image
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 INIT: dict[Driver, str] = {"systemd": "/sbin/init", "cgroupfs": "/plain-init"}
 MEMORY_MIB = 3072
 BOOT_SECONDS = 180  # it takes 8 to 20; a safety net, not a promise
 KERNEL_OPTIONS = (
     # dockerd needs apparmor off where its profile tool is missing; psi is off by default in Debian's kernel
-    "console=ttyS0 quiet net.ifnames=0 mitigations=off apparmor=0 psi=1 "
-    "systemd.unified_cgroup_hierarchy=1 panic=-1"
+    "console=ttyS0 quiet net.ifnames=0 mitigations=off apparmor=0 psi=1 systemd.unified_cgroup_hierarchy=1 panic=-1"
 )
 
 
@@ -89,9 +83,7 @@ def _child(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     environment = os.environ | {"TMPDIR": str(log.parent)}  # QEMU keeps the disk's overlay there
     with log.open("wb") as output:
         call = ["setpriv", "--pdeathsig", "KILL", *command]
-        process = subprocess.Popen(
-            call, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
-        )
+        process = subprocess.Popen(call, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
     try:
         yield process
     finally:

@@ -1,20 +1,15 @@
 """Puts podtick, as it is in this tree, and what it needs into a guest (Debian 12: Python 3.11, amd64)."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from tests.support.guest.connection import Guest
 from tests.support.guest.errors import GuestError
 from tests.support.guest.image import cache_folder
-
-if TYPE_CHECKING:
-    from tests.support.guest.connection import Guest
 
 REPOSITORY = Path(__file__).parents[3]
 LOCK = REPOSITORY / "requirements" / "run.txt"

@@ -1,0 +1,38 @@
+"""Reads what the kubelet writes into the paths of its cgroups: class of service, pod and container.
+
+Source: the kubelet's container manager, cgroup drivers `cgroupfs` and `systemd`, with or without a `cgroupRoot`.
+"""
+
+import re
+from typing import Literal, NamedTuple
+
+QosClass = Literal["Guaranteed", "Burstable", "BestEffort"]
+
+_CLASSES: dict[str | None, QosClass] = {None: "Guaranteed", "burstable": "Burstable", "besteffort": "BestEffort"}
+_CGROUPFS_POD = re.compile(r"/kubepods(?:/(burstable|besteffort))?/pod([0-9A-Za-z_-]+)(?=/|$)")
+# systemd repeats every ancestor's name in a slice's; a dash separates, so the UID's own dashes are underscores.
+_SYSTEMD_POD = re.compile(r"/(?:[^/]*-)?kubepods(?:-(burstable|besteffort))?-pod([0-9A-Za-z_]+)\.slice(?=[/:]|$)")
+_CONTAINER = re.compile(r"[/:](?:[a-z][a-z-]*[-:])?([0-9a-f]{64})(?:\.scope)?(?=/|$)")
+
+
+class KubepodsPath(NamedTuple):
+    """Whose cgroup it is. `container_id` is `None` for the pod's own."""
+
+    qos: QosClass
+    pod_uid: str
+    container_id: str | None
+
+
+def parse_kubepods_path(path: str) -> KubepodsPath | None:
+    """Say whose cgroup a path is, wherever the kubelet's tree is rooted; `None` when it is no pod's.
+
+    Whatever a container made below its own cgroup is the container's, even pods. The UID is the kubelet's, for a
+    static pod the hash of its configuration.
+    """
+    pods = [match for shape in (_CGROUPFS_POD, _SYSTEMD_POD) if (match := shape.search(path)) is not None]
+    if not pods:
+        return None
+    pod = min(pods, key=lambda match: match.start())
+    uid = pod[2].replace("_", "-") if pod.re is _SYSTEMD_POD else pod[2]
+    container = _CONTAINER.match(path, pod.end())
+    return KubepodsPath(_CLASSES[pod[1]], uid, container[1] if container else None)
