@@ -57,6 +57,13 @@ class _Command:
     parser: Callable[[], argparse.ArgumentParser]
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """As argparse has it, but without brackets around a value that must not be left out."""
+
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        return str(action.metavar or default_metavar)
+
+
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -117,8 +124,9 @@ def _surplus(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _unknown(what: str, given: str, known: Sequence[str]) -> str:
-    nearest = get_close_matches(given[:40], known, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"there is {', '.join(known)}"
+    bare = {name.lstrip("-"): name for name in known}
+    nearest = get_close_matches(given.lstrip("-")[:40], bare, n=1)
+    hint = f"did you mean {bare[nearest[0]]}?" if nearest else f"there is {', '.join(known)}"
     return f"there is no {what} {given[:80]!r}: {hint}"
 
 
@@ -128,7 +136,7 @@ def _agent_parser() -> argparse.ArgumentParser:
         usage="podtick agent [FLAG VALUE]...",
         description=_AGENT,
         epilog=_AGENT_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
     )
     for option in OPTIONS:
