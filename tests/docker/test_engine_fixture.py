@@ -2,7 +2,11 @@
 
 import json
 import os
+import select
 import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from tests.support.engine import Engine, EngineError, programs
 from tests.support.engine.runtime import may_lower_oom_score
 
 CGROUPS = Path("/sys/fs/cgroup")
+ROOT = Path(__file__).parents[2]
 
 
 def test_it_is_a_docker_engine_with_the_cgroupfs_driver(engine: Engine) -> None:
@@ -91,3 +96,24 @@ def test_it_leaves_nothing_behind_however_it_died() -> None:
     assert not [path for path in CGROUPS.glob("**/") if path.name == container]
     assert str(root) not in Path("/proc/self/mountinfo").read_text()
     assert bridge not in subprocess.run(["ip", "link"], capture_output=True, text=True, check=True).stdout
+
+
+def test_it_is_cleaned_up_after_a_test_run_that_was_killed() -> None:
+    root = Path(tempfile.mkdtemp(prefix="pt-", dir="/tmp"))
+    up = [sys.executable, "-m", "tests.support.engine", "up", str(root)]
+    with subprocess.Popen(up, cwd=ROOT, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        assert b"DOCKER_HOST" in holder.stdout.readline()
+        dockerd = programs.pid_of(root, "dockerd")
+        assert dockerd is not None
+        ended = os.pidfd_open(dockerd)
+        holder.kill()
+    try:
+        assert select.select([ended], [], [], 60)[0]
+    finally:
+        os.close(ended)
+    for _ in range(600):
+        if not root.exists():
+            return
+        time.sleep(0.1)  # the guard is no child of ours: nothing announces its last step
+    pytest.fail(f"{root} is still there")

@@ -2,8 +2,12 @@
 
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.support.engine.engine import PROGRAMS as ENGINE_PROGRAMS
+from tests.support.guest.image import HOST_PROGRAMS as GUEST_PROGRAMS
 
 TESTS = Path(__file__).resolve().parent.parent
 
@@ -18,7 +22,7 @@ class Tier:
 
     name: str
     what: str
-    programs: tuple[tuple[str, str], ...] = ()
+    programs: Mapping[str, str] = field(default_factory=dict)
     root: bool = False
     quick: bool = True
 
@@ -34,11 +38,13 @@ class Tier:
 
     def missing_packages(self) -> list[str]:
         """The Debian packages whose programs are not on this machine."""
-        return sorted({package for program, package in self.programs if not has_program(program)})
+        return sorted({package for program, package in self.programs.items() if not has_program(program)})
 
     def missing(self) -> list[str]:
         """What keeps the tier from running here, in words; empty if nothing."""
-        lacking = [f"{program} (package {package})" for program, package in self.programs if not has_program(program)]
+        lacking = [
+            f"{program} (package {package})" for program, package in self.programs.items() if not has_program(program)
+        ]
         return [*lacking, "root"] if self.root and os.geteuid() != 0 else lacking
 
 
@@ -47,31 +53,12 @@ def has_program(name: str) -> bool:
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin:/bin") is not None
 
 
-ENGINE = (
-    ("dockerd", "docker.io"),
-    ("docker", "docker.io"),
-    ("containerd", "containerd"),
-    ("runc", "runc"),
-    ("iptables", "iptables"),
-    ("ip", "iproute2"),
-    ("umount", "mount"),
-    ("busybox", "busybox-static"),
-)
-GUEST = (
-    ("qemu-system-x86_64", "qemu-system-x86"),
-    ("mmdebstrap", "mmdebstrap"),
-    ("ssh", "openssh-client"),
-    ("cpio", "cpio"),
-    ("mke2fs", "e2fsprogs"),
-    ("busybox", "busybox-static"),
-)
-
 TIERS = (
     Tier("unit", "pure code: tables, recorded files, made-up input"),
-    Tier("golden", "output of the real program, and what promtool says of it", (("promtool", "prometheus"),)),
+    Tier("golden", "output of the real program, and what promtool says of it", {"promtool": "prometheus"}),
     Tier("kernel", "this host's kernel files, in cgroups made for the test", root=True),
-    Tier("docker", "a real Docker engine of its own", ENGINE, root=True),
-    Tier("guest", "a virtual machine with cgroup v2, under both cgroup drivers", GUEST, root=True),
+    Tier("docker", "a real Docker engine of its own", ENGINE_PROGRAMS, root=True),
+    Tier("guest", "a virtual machine with cgroup v2, under both cgroup drivers", GUEST_PROGRAMS, root=True),
 )
 
 

@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -20,15 +22,17 @@ from tests.support.engine.network import create_bridge
 from tests.support.engine.runtime import runtime_settings
 from tests.support.engine.teardown import tear_down
 
-PROGRAMS = {
+PROGRAMS = {  # and the Debian packages that carry them
     "dockerd": "docker.io",
     "docker": "docker.io",
     "containerd": "containerd",
     "runc": "runc",
     "ip": "iproute2",
     "umount": "mount",
+    "busybox": "busybox-static",
 }
 START_PATIENCE = 60.0
+REPOSITORY = Path(__file__).parents[3]
 
 CONTAINERD = """version = 2
 root = "{root}/containerd"
@@ -60,8 +64,6 @@ class Engine:
         lacking = [f"{name} (package {package})" for name, package in PROGRAMS.items() if not shutil.which(name)]
         if os.geteuid() != 0:
             lacking.append("root")
-        if not Path("/bin/busybox").exists():
-            lacking.append("/bin/busybox (package busybox-static)")
         return lacking
 
     def __enter__(self) -> Self:
@@ -75,12 +77,18 @@ class Engine:
             raise EngineUnavailable(f"no Docker engine can run here, missing: {', '.join(lacking)}")
         tear_down(self.root)  # what an earlier run that was killed left in this folder
         self.root.mkdir(parents=True)
+        self._guard = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.engine", "guard", str(self.root)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            cwd=REPOSITORY,
+        )
         try:
             self._configure()
             self.start()
             self._import_image()
         except BaseException:
-            tear_down(self.root)
+            self._tear_down()
             raise
         return self
 
@@ -91,7 +99,7 @@ class Engine:
         with contextlib.suppress(EngineError):  # a dead engine: the rest is removed without it
             self.thaw()
             self.remove_all()
-        tear_down(self.root)
+        self._tear_down()
 
     # ------------------------------------------------------------------ containers
 
@@ -155,6 +163,8 @@ class Engine:
     def freeze(self) -> None:
         """Stop dockerd in its tracks (SIGSTOP): it accepts connections and never answers."""
         self._signal(signal.SIGSTOP)
+        if pid := self.dockerd_pid:  # our child: wait until the last of its threads has stopped
+            os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED)
 
     def thaw(self) -> None:
         """Let a frozen dockerd go on (SIGCONT)."""
@@ -166,6 +176,13 @@ class Engine:
         return programs.pid_of(self.root, "dockerd")
 
     # ------------------------------------------------------------------ inner works
+
+    def _tear_down(self) -> None:
+        """Remove everything, here or by the guard, whoever is left to do it."""
+        try:
+            tear_down(self.root)
+        finally:
+            self._guard.communicate()
 
     def _signal(self, sig: signal.Signals) -> None:
         pid = self.dockerd_pid
