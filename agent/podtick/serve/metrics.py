@@ -61,7 +61,7 @@ class MetricsRoute:
                     await _stream(response, self._exposition.chunks(selection, text_format, packing))
                 await response.write_eof()
         except TimeoutError:
-            log.warning("a reader of /metrics took more than %.0f s and was dropped", self._body_seconds)
+            log.warning("a reader of /metrics took more than %g s and was dropped", self._body_seconds)
             _drop(request)
         except ConnectionError:
             log.debug("a reader of /metrics went away")
