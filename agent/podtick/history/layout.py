@@ -5,10 +5,10 @@
     targets   a table: who the targets are and were, and where their newest closed minute lies
     details   two turns of the node's per-device files, as text
     planes    a ring of `PLANES` ticks: the row of every target, as the tick left it
-    segments  closed minutes, compressed: `segments.py`
+    segments  closed minutes, compressed
 
-All numbers are little-endian 64-bit words, so that amd64 and arm64 read each other's regions. The region is
-sparse: only what was touched takes memory. Order of writing makes it safe for either process to die at any instruction: first
+All numbers are little-endian 64-bit words, so that amd64 and arm64 read each other's regions. The region is sparse:
+only what was touched takes memory. Order of writing makes it safe for either process to die at any instruction: first
 the content, then the word that makes it known (a tick's number in the header, a target's newest block in the table).
 """
 
@@ -27,7 +27,7 @@ PAGE = 4096
 PLANES = 64
 """Ticks held raw: the open minute of every target and a few ticks of grace for readers."""
 MINUTE = 60
-"""Readings in a block. A target closes its block when `number % MINUTE == slot % MINUTE`: spread over the minute."""
+"""Readings in a block. Targets close their blocks at different ticks, so that the work is spread over the minute."""
 LONGEST_SPAN = 6 * 3600
 """Ticks that a history can be asked to hold."""
 ENTRY_BYTES = 1024

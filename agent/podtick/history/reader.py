@@ -75,6 +75,14 @@ class HistoryReader:
         """The record of a tick, or `None` when it is out of the span."""
         return read_tick(self._region, number)
 
+    def oldest_tick(self) -> Tick | None:
+        """The oldest tick of which there can still be readings."""
+        return self.tick(max(self._words[Word.OLDEST], 1))
+
+    def plane_bytes(self) -> int:
+        """Memory that the planes take: only what was touched of them."""
+        return PLANES * (NODE_COLUMNS * WORD + self._words[Word.SLOTS_USED] * ROW_BYTES)
+
     def latest(self) -> Snapshot | None:
         """A copy of the newest tick; `None` before the first."""
         while number := self.latest_number():

@@ -16,6 +16,7 @@ from podtick.sampler.protocol import (
     Limits,
     Network,
     ProtocolError,
+    Rename,
     Told,
     decode_command,
     encode_answer,
@@ -85,6 +86,8 @@ class Commands:
                 self._network(command)
             case Told():
                 self._targets.tell(command)
+            case Rename():
+                self._targets.rename(command)
             case Limits():
                 target = self._targets.by_id.get(command.id)
                 if target:

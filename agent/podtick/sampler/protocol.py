@@ -1,6 +1,7 @@
 """What the agent and the sampler say to each other: a JSON object a line, over two pipes.
 
-Commands: `Attach`, `Network`, `Told`, `Limits`, `Detach`, `Keep`. Answers: `tick`, `gone`, `full`, `network`, `ready`.
+Commands: `Attach`, `Network`, `Told`, `Rename`, `Limits`, `Detach`, `Keep`.
+Answers: `tick`, `gone`, `full`, `network`, `ready`.
 """
 
 import json
@@ -52,6 +53,14 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Rename:
+    """Keep another identity for target `id`; what is read of it goes on."""
+
+    id: int
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Read the limits of target `id` again: they were changed."""
 
@@ -72,9 +81,9 @@ class Keep:
     ids: tuple[int, ...]
 
 
-Command = Attach | Network | Told | Limits | Detach | Keep
+Command = Attach | Network | Told | Rename | Limits | Detach | Keep
 _COMMANDS: dict[str, type[Command]] = {
-    kind.__name__.lower(): kind for kind in (Attach, Network, Told, Limits, Detach, Keep)
+    kind.__name__.lower(): kind for kind in (Attach, Network, Told, Rename, Limits, Detach, Keep)
 }
 
 

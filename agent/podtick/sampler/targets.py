@@ -12,7 +12,7 @@ from podtick.model.metrics.row import UNKNOWN, Level
 from podtick.model.metrics.table import KERNEL_COLUMNS, NETWORK_COLUMNS, TARGET_COLUMN, TARGET_ROWS
 from podtick.sampler.descriptors import DescriptorBudget, OpenFile
 from podtick.sampler.pods import KERNEL_ROW, Child, Pod
-from podtick.sampler.protocol import Attach, Network, Told
+from podtick.sampler.protocol import Attach, Network, Rename, Told
 from podtick.sampler.stages import Stage
 from podtick.sources.cgroup.plan import FilePlan, compile_plan
 from podtick.sources.proc.network import host_namespace, open_network, read_paged, totals
@@ -197,6 +197,11 @@ class Targets:
         if pod and pod.pod:
             pod.pod.remove(id_)
         return True
+
+    def rename(self, command: Rename) -> None:
+        """Keep another identity for a target."""
+        if command.id in self.by_id:
+            self._writer.rename(command.id, command.identity.encode())
 
     def detach(self, id_: int) -> None:
         """A target is no more."""

@@ -61,7 +61,7 @@ def keyed(keys: Sequence[bytes], scales: Sequence[int]) -> Parser:
                 texts = layout[1](tokens)
                 values = list(map(int, texts))  # type: ignore[call-overload]
                 if plain and max(values) <= MAX_VALUE and min(values) >= 0:
-                    return values  # type: ignore[no-any-return]
+                    return values
         except (IndexError, ValueError):
             pass
         lines = dict(zip(tokens[::2], tokens[1::2], strict=False)) if len(tokens) % 2 == 0 else _pairs(data)

@@ -80,19 +80,21 @@ def real_interfaces(data: bytes) -> dict[str, dict[str, int]]:
 
 
 def totals(data: bytes) -> tuple[int, ...]:
-    """The sums over all interfaces but lo, by `KEYS`; `UNKNOWN` where the text is torn."""
+    """The sums over all interfaces but lo, by `KEYS`; `UNKNOWN` where there is no other, or the text is torn."""
     sums = [0] * len(KEYS)
-    if not data.endswith(b"\n"):
-        return (UNKNOWN,) * len(KEYS)
+    anything = False
     try:
         for line in data.split(b"\n")[2:-1]:
             name, _, rest = line.rpartition(b":")
             if name.strip() == b"lo":
                 continue
+            anything = True
             values = rest.split()
             for place, value in enumerate((*values[0:4], *values[8:12])):
                 sums[place] += int(value)
     except ValueError:
+        return (UNKNOWN,) * len(KEYS)
+    if not anything or not data.endswith(b"\n"):
         return (UNKNOWN,) * len(KEYS)
     return tuple(value if 0 <= value <= MAX_VALUE else UNKNOWN for value in sums)
 

@@ -1,0 +1,56 @@
+"""Where no engine has a container: whatever cgroups with processes there are, each a pod of one in `_cgroup`."""
+
+import asyncio
+from collections.abc import Callable
+from itertools import islice
+
+from podtick.model.identity import CGROUP, Identity, bounded
+from podtick.roster.paths import folders_by_controller
+from podtick.roster.roster import Roster
+from podtick.sources.cgroup.discovery import CgroupPaths, list_cgroups
+from podtick.sources.cgroup.mounts import CgroupMounts
+
+SCAN_SECONDS = 5.0
+MOST_CGROUPS = 500
+
+
+class CgroupRoster:
+    """Keeps the roster in step with the cgroup tree while `wanted` says so."""
+
+    def __init__(self, roster: Roster, mounts: CgroupMounts, wanted: Callable[[], bool]) -> None:
+        self._roster = roster
+        self._mounts = mounts
+        self._wanted = wanted
+        self.listed = False
+        self._followed: dict[str, str] = {}
+
+    async def follow(self) -> None:
+        """Scan until cancelled."""
+        while True:
+            found = await asyncio.to_thread(self._scan) if self._wanted() else {}
+            self.apply(found)
+            self.listed = True
+            await asyncio.sleep(SCAN_SECONDS)
+
+    def _scan(self) -> dict[str, CgroupPaths]:
+        return dict(islice(list_cgroups(self._mounts), MOST_CGROUPS))
+
+    def apply(self, found: dict[str, CgroupPaths]) -> None:
+        """Let those who are not among `found` (folders by path) leave, and the new ones join."""
+        for path in [path for path in self._followed if path not in found]:
+            member = self._roster.member(self._followed.pop(path))
+            if member:
+                self._roster.leave(member)
+        for path, paths in found.items():
+            if path in self._followed or path == "/":
+                continue
+            key = f"{CGROUP}{path}"
+            name = bounded(path)
+            member = self._roster.join(key, Identity(CGROUP, name, name, bounded(path.rpartition("/")[2])))
+            self._followed[path] = key
+            self._roster.start(member, paths.version, folders_by_controller(paths), None, fresh=True)
+
+    @property
+    def followed(self) -> int:
+        """How many cgroups are followed."""
+        return len(self._followed)

@@ -1,0 +1,255 @@
+"""Which targets exist now and who they are; what each change means to the sampler.
+
+A pod has members: containers, or bare cgroups. Sources of membership (`engine.py`, `cgroups.py`) call `join`, `start`,
+`tell`, `leave`; the sampler's answers come in through `answered`. Whatever is true now can be said again to a new
+sampler: `replay`.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from podtick.history.records import TargetKind
+from podtick.model.identity import Identity
+from podtick.model.metrics.row import Level
+from podtick.sampler.protocol import Answer, Attach, Command, Detach, Keep, Network, Rename, Told
+
+log = logging.getLogger(__name__)
+NODE_ID = 1
+PodKey = tuple[str, str]
+"""Namespace and UID."""
+
+
+class Sink(Protocol):
+    """Whoever passes commands to the sampler."""
+
+    def send(self, command: Command) -> None:
+        """Pass one command on, in order; does not wait."""
+        ...
+
+
+@dataclass(slots=True)
+class RosterTarget:
+    """A container or pod as it is served. `slot` is its place in the history's planes."""
+
+    slot: int
+    level: Level
+    identity: Identity
+
+    @property
+    def namespace(self) -> str:
+        """The pod's namespace."""
+        return self.identity.namespace
+
+    @property
+    def pod(self) -> str:
+        """The pod's name."""
+        return self.identity.pod
+
+    @property
+    def uid(self) -> str:
+        """The pod's UID."""
+        return self.identity.uid
+
+    @property
+    def container(self) -> str | None:
+        """The container's name; `None` for a pod."""
+        return self.identity.container
+
+
+@dataclass(slots=True)
+class Member:
+    """A container of a pod. `process`: through which its network can be read; `None`: stopped, or it has none."""
+
+    id: int
+    key: str
+    identity: Identity
+    pod: "Pod"
+    attach: Attach
+    process: int | None = None
+    slot: int | None = None
+    told: dict[str, int | None] = field(default_factory=dict)
+
+    @property
+    def running(self) -> bool:
+        """Whether the sampler has files of it to read."""
+        return bool(self.attach.paths)
+
+
+@dataclass(slots=True)
+class Pod:
+    """A pod: `network_owner` is the member through which its network is read now."""
+
+    id: int
+    identity: Identity
+    attach: Attach
+    members: dict[str, Member] = field(default_factory=dict)
+    network_owner: int | None = None
+    slot: int | None = None
+    told: dict[str, int | None] = field(default_factory=dict)
+
+
+class Roster:
+    """All pods and their members."""
+
+    def __init__(self, sink: Sink, first_id: int = NODE_ID + 1) -> None:
+        self._sink = sink
+        self._next_id = max(first_id, NODE_ID + 1)
+        self._pods: dict[PodKey, Pod] = {}
+        self._members: dict[str, Member] = {}
+        self._by_id: dict[int, Pod | Member] = {}
+        self.version = 0
+
+    # -- what is served --------------------------------------------------------------------------------------------
+
+    def targets(self, level: Level) -> list[RosterTarget]:
+        """All targets of a level that have a place in the history."""
+        found = self._pods.values() if level is Level.POD else self._members.values()
+        if level is Level.NODE:
+            return []
+        return [RosterTarget(entry.slot, level, entry.identity) for entry in found if entry.slot is not None]
+
+    def member(self, key: str) -> Member | None:
+        """The member of this key (a container's full ID)."""
+        return self._members.get(key)
+
+    def members(self) -> list[Member]:
+        """All members."""
+        return list(self._members.values())
+
+    # -- what sources of membership say ----------------------------------------------------------------------------
+
+    def join(self, key: str, container: Identity) -> Member:
+        """A member of the pod that its identity names; the pod begins with its first one."""
+        member = self._members.get(key)
+        if member:
+            self._rename(member, container)
+            return member
+        pod = self._pod(container)
+        attach = Attach(self._take_id(), TargetKind.CONTAINER, pod.id, identity=container.text())
+        member = Member(attach.id, key, container, pod, attach)
+        pod.members[key] = self._members[key] = member
+        self._by_id[member.id] = member
+        self._send(attach)
+        return member
+
+    def _pod(self, container: Identity) -> Pod:
+        key = (container.namespace, container.uid)
+        pod = self._pods.get(key)
+        if pod is None:
+            identity = Identity(container.namespace, container.pod, container.uid)
+            pod = Pod(self._take_id(), identity, Attach(self._next_id - 1, TargetKind.POD, identity=identity.text()))
+            self._pods[key] = self._by_id[pod.id] = pod
+            self._send(pod.attach)
+        return pod
+
+    def _take_id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1
+
+    def start(
+        self, member: Member, version: int, paths: Mapping[str, str], process: int | None, *, fresh: bool
+    ) -> None:
+        """A member runs: these are its cgroup folders. `fresh`: it was started while its pod was watched."""
+        member.attach = Attach(
+            member.id, TargetKind.CONTAINER, member.pod.id, version, paths, member.identity.text(), fresh
+        )
+        member.process = process
+        self._send(member.attach)
+        if member.pod.network_owner in (None, member.id):
+            self._choose_network(member.pod)
+
+    def stop(self, member: Member) -> None:
+        """A member no longer runs. The sampler finds that out by itself, and earlier."""
+        member.attach = Attach(member.id, TargetKind.CONTAINER, member.pod.id, identity=member.identity.text())
+        member.process = None
+
+    def leave(self, member: Member) -> None:
+        """A member is no more; its pod ends with its last one."""
+        pod = member.pod
+        del self._members[member.key], pod.members[member.key], self._by_id[member.id]
+        self._send(Detach(member.id))
+        if not pod.members:
+            del self._pods[pod.identity.namespace, pod.identity.uid], self._by_id[pod.id]
+            self._send(Detach(pod.id))
+        elif pod.network_owner == member.id:
+            self._choose_network(pod)
+        self.version += 1
+
+    def tell(self, entry: Pod | Member, values: Mapping[str, int | None]) -> None:
+        """Columns that no file tells. What was told before is not said again."""
+        news = {key: value for key, value in values.items() if entry.told.get(key, -1) != value}
+        if news:
+            entry.told.update(news)
+            self._send(Told(entry.id, news))
+
+    def _rename(self, member: Member, container: Identity) -> None:
+        if member.identity == container:
+            return
+        member.identity = container
+        pod = member.pod
+        self._send(Rename(member.id, container.text()))
+        if pod.identity.pod != container.pod:
+            pod.identity = Identity(container.namespace, container.pod, pod.identity.uid)
+            self._send(Rename(pod.id, pod.identity.text()))
+        self.version += 1
+
+    # -- network ---------------------------------------------------------------------------------------------------
+
+    def _choose_network(self, pod: Pod, but: int | None = None) -> None:
+        """Have the pod's network read through one of its running members."""
+        chosen = next((each for each in pod.members.values() if each.process and each.id != but), None)
+        pod.network_owner = chosen.id if chosen else None
+        if chosen and chosen.process:
+            self._send(Network(pod.id, chosen.id, chosen.process, chosen.key))
+
+    # -- what the sampler says -------------------------------------------------------------------------------------
+
+    def answered(self, answer: Answer) -> None:
+        """Take in one answer of the sampler."""
+        entry = self._by_id.get(answer.id)
+        match answer.kind:
+            case "attached" if entry:
+                slot, _, problem = answer.text.partition(" ")
+                if entry.slot != int(slot):
+                    entry.slot = int(slot)
+                    self.version += 1
+                if problem:
+                    log.warning("target is not wholly readable target=%s problem=%s", entry.identity.text(), problem)
+            case "gone" if isinstance(entry, Member):
+                self.stop(entry)
+                if entry.pod.network_owner == entry.id:
+                    self._choose_network(entry.pod)
+            case "network" if isinstance(entry, Pod) and answer.text.startswith("gone"):
+                self._choose_network(entry, but=entry.network_owner)
+            case "network" if isinstance(entry, Pod) and answer.text.startswith("unreadable"):
+                log.warning("network of a pod cannot be read pod=%s reason=%s", entry.identity.text(), answer.text)
+            case "full" if entry:
+                log.error("no room for a target target=%s reason=%s", entry.identity.text(), answer.text)
+            case "error":
+                log.error("the sampler refused a command reason=%s", answer.text)
+            case _:
+                pass
+
+    def replay(self) -> Iterator[Command]:
+        """Everything that a new sampler has to know; what an earlier one read goes on."""
+        yield Attach(NODE_ID, TargetKind.NODE)
+        for pod in self._pods.values():
+            yield pod.attach
+            for member in pod.members.values():
+                yield Attach(
+                    member.id,
+                    TargetKind.CONTAINER,
+                    pod.id,
+                    member.attach.version,
+                    member.attach.paths,
+                    member.identity.text(),
+                )
+            entries: tuple[Pod | Member, ...] = (pod, *pod.members.values())
+            yield from (Told(entry.id, entry.told) for entry in entries if entry.told)
+            self._choose_network(pod)
+        yield Keep((NODE_ID, *self._by_id))
+
+    def _send(self, command: Command) -> None:
+        self._sink.send(command)

@@ -1,0 +1,146 @@
+"""The owner of the sampler process: starts it, passes commands, notices its death, starts it again."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import podtick
+from podtick.sampler.protocol import MAX_LINE, Answer, Command, ProtocolError, decode_answer, encode_command
+
+log = logging.getLogger(__name__)
+SILENT_SECONDS = 10.0
+"""A sampler that has not ticked for so long is ended and started again."""
+STOP_SECONDS = 2.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
+"""Seconds before a sampler is started again: a fresh death costs next to nothing, one that keeps dying waits."""
+STEADY_SECONDS = 30.0
+MOST_UNREAD = 32 * 1024 * 1024
+"""Bytes of commands that a sampler may leave unread before it counts as stuck."""
+
+
+class Supervisor:
+    """Runs one sampler after the other on the history `fd`.
+
+    `replay` gives what a new sampler has to know, `answered` takes in what it says.
+    """
+
+    def __init__(self, fd: int, proc: Path) -> None:
+        self._fd = fd
+        self._proc = proc
+        self._pipe: asyncio.WriteTransport | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self.ticked = False
+        self.last_tick = time.monotonic()
+        self.starts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The sampler's process, while it runs."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    def send(self, command: Command) -> None:
+        """Pass a command on; without a sampler nothing, as the next one is told everything."""
+        if self._pipe is None:
+            return
+        self._pipe.write(encode_command(command))
+        if self._pipe.get_write_buffer_size() > MOST_UNREAD:
+            self._end("it does not read its commands")
+
+    async def run(self, replay: Callable[[], Iterable[Command]], answered: Callable[[Answer], None]) -> None:
+        """Keep a sampler running until cancelled."""
+        pause = FIRST_PAUSE
+        while True:
+            began = time.monotonic()
+            code = await self._run_once(replay, answered)
+            log.error("the sampler ended, starting it again exit_code=%s", code)
+            pause = FIRST_PAUSE if time.monotonic() - began > STEADY_SECONDS else min(pause * 2, LONGEST_PAUSE)
+            await asyncio.sleep(pause if self.starts > 1 or code else FIRST_PAUSE)
+
+    async def _run_once(
+        self, replay: Callable[[], Iterable[Command]], answered: Callable[[Answer], None]
+    ) -> int | None:
+        loop = asyncio.get_running_loop()
+        commands, to_sampler = os.pipe()
+        from_sampler, answers = os.pipe()
+        with os.fdopen(to_sampler, "wb", 0) as writing, os.fdopen(from_sampler, "rb", 0) as reading:
+            try:
+                process = await self._spawn(commands, answers)
+            finally:
+                os.close(commands)
+                os.close(answers)
+            self._process = process
+            self.starts += 1
+            stream = asyncio.StreamReader(limit=MAX_LINE)
+            source, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), reading)
+            self._pipe, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, writing)
+            self.last_tick = time.monotonic()
+            try:
+                for command in replay():
+                    self.send(command)
+                await self._listen(stream, answered)
+            finally:
+                self._pipe.close()
+                self._pipe = None
+                source.close()
+                code = await self._reap(process)
+        return code
+
+    async def _spawn(self, commands: int, answers: int) -> asyncio.subprocess.Process:
+        descriptors = {"--history": self._fd, "--commands": commands, "--answers": answers}
+        arguments = [text for name, fd in descriptors.items() for text in (name, str(fd))]
+        path = str(Path(podtick.__file__).parent.parent)
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "podtick.sampler.process", *arguments, "--proc", str(self._proc)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            pass_fds=tuple(descriptors.values()),
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [path, os.environ.get("PYTHONPATH")]))},
+        )
+
+    async def _listen(self, stream: asyncio.StreamReader, answered: Callable[[Answer], None]) -> None:
+        """Take in answers until the sampler closes its end, or falls silent."""
+        while True:
+            try:
+                async with asyncio.timeout(SILENT_SECONDS):
+                    line = await stream.readline()
+            except TimeoutError:
+                self._end(f"no tick for {SILENT_SECONDS:.0f} s")
+                return
+            except ValueError:
+                self._end("it answers without end of line")
+                return
+            if not line:
+                return
+            try:
+                answer = decode_answer(line)
+            except ProtocolError as error:
+                log.error("the sampler says what makes no sense reason=%s", error)
+                continue
+            if answer.kind == "tick":
+                self.ticked, self.last_tick = True, time.monotonic()
+            answered(answer)
+
+    def _end(self, reason: str) -> None:
+        if self._process and self._process.returncode is None:
+            log.error("ending the sampler pid=%s reason=%s", self._process.pid, reason)
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def _reap(self, process: asyncio.subprocess.Process) -> int | None:
+        """Its command pipe is closed, so it ends by itself; if not, it is ended."""
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                return await process.wait()
+        except TimeoutError:
+            self._end("it does not end")
+            return await process.wait()
+        except asyncio.CancelledError:
+            self._end("podtick ends")
+            await process.wait()
+            raise

@@ -1,0 +1,119 @@
+"""How the agent itself is: what the probes and `podtick_agent_*` are told."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from podtick.history.layout import SEGMENT_BYTES, Word
+from podtick.history.reader import HistoryReader
+from podtick.roster.cgroups import CgroupRoster
+from podtick.roster.engine import EngineRoster
+from podtick.roster.supervisor import Supervisor
+from podtick.serve.interfaces import SourceHealth, SourceState
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_COUNTERS = {
+    "ticks_total": Word.TICKS_TOTAL,
+    "ticks_late_total": Word.TICKS_LATE,
+    "ticks_missed_total": Word.TICKS_MISSED,
+    "read_errors_total": Word.READ_ERRORS,
+    "stalled_reads_total": Word.STALLED_READS,
+    "open_files": Word.OPEN_FILES,
+    "transient_opens_total": Word.TRANSIENT_READS,
+    "clock_steps_total": Word.CLOCK_STEPS,
+    "history_targets": Word.TARGETS,
+    "history_limit_bytes": Word.BUDGET,
+    "sampler_starts_total": Word.STARTS,
+    "history_shortened_total": Word.SHORTENED,
+    "refused_targets_total": Word.REFUSED_TARGETS,
+}
+
+
+@dataclass(slots=True)
+class Status:
+    """Answers from what the parts of the agent know. `engine_name` is the engine's address, or empty for none.
+
+    `configured`: somebody named the engine, so that it has to answer before the agent is ready.
+    """
+
+    reader: HistoryReader
+    supervisor: Supervisor
+    engine: EngineRoster
+    engine_name: str
+    configured: bool
+    cgroups: CgroupRoster | None
+    cgroups_absent: str
+
+    def ticked(self) -> bool:
+        """Whether there has been a tick."""
+        return self.supervisor.ticked
+
+    def tick_age(self) -> float:
+        """Seconds since the newest tick, or since the sampler was started."""
+        return time.monotonic() - self.supervisor.last_tick
+
+    def sources(self) -> list[SourceHealth]:
+        """The engine and the cgroup tree."""
+        return [self._engine(), self._cgroups()]
+
+    def _engine(self) -> SourceHealth:
+        state = self.engine.state
+        if not self.engine_name:
+            return SourceHealth("docker", SourceState.ABSENT, "switched off (--docker-host none)")
+        if state.listed and not state.lost:
+            unreadable = len(state.unreadable)
+            note = f"; the cgroups of {unreadable} of them are not to be found" if unreadable else ""
+            return SourceHealth(
+                "docker", SourceState.LISTED, f"engine {state.name}: {state.running} containers run{note}"
+            )
+        if state.listed:
+            return SourceHealth("docker", SourceState.LOST, f"{state.lost}; what was running is still sampled")
+        if state.lost and not self.configured:
+            return SourceHealth("docker", SourceState.ABSENT, f"no engine found: {state.lost}")
+        return SourceHealth("docker", SourceState.WAITING, state.lost or f"{self.engine_name} has not answered yet")
+
+    def _cgroups(self) -> SourceHealth:
+        if self.cgroups is None:
+            return SourceHealth("cgroup", SourceState.ABSENT, self.cgroups_absent)
+        if not self.cgroups.listed:
+            return SourceHealth("cgroup", SourceState.WAITING, "the cgroup tree has not been looked through yet")
+        followed = self.cgroups.followed
+        if followed:
+            return SourceHealth(
+                "cgroup", SourceState.LISTED, f"no engine has a container: {followed} cgroups are watched instead"
+            )
+        return SourceHealth(
+            "cgroup", SourceState.LISTED, "the tree is readable; cgroups of containers are found through the engine"
+        )
+
+    def values(self) -> Mapping[str, float]:
+        """The sampler's counters, and what its process costs."""
+        reader = self.reader
+        values: dict[str, float] = {name: reader.counter(place) for name, place in _COUNTERS.items()}
+        values["history_bytes"] = reader.counter(Word.SEGMENTS_USED) * SEGMENT_BYTES + reader.plane_bytes()
+        tick = reader.tick(reader.latest_number())
+        if tick:
+            values["tick_timestamp_seconds"] = tick.timestamp
+            values["tick_duration_seconds"] = tick.duration_ns / 1e9
+            values["tick_late_seconds"] = tick.late_ns / 1e9
+            oldest = reader.oldest_tick()
+            if oldest:
+                values["history_span_seconds"] = (tick.monotonic_ns - oldest.monotonic_ns) / 1e9
+        values.update(self._process())
+        return values
+
+    def _process(self) -> dict[str, float]:
+        pid = self.supervisor.pid
+        if pid is None:
+            return {}
+        try:
+            with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+                fields = file.read(1024).rpartition(b")")[2].split()
+        except OSError:
+            return {}
+        cpu = (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+        return {
+            "sampler_cpu_seconds_total": cpu,
+            "sampler_resident_memory_bytes": int(fields[21]) * os.sysconf("SC_PAGESIZE"),
+        }
