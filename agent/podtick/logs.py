@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TextIO
 
-_BARE = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+")
+_BARE = re.compile(r"[!#-<>-\[\]-~]+")  # printable ASCII but for space, quote, = and backslash
 
 
 class LogLevel(StrEnum):

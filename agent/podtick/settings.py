@@ -123,12 +123,13 @@ def read_settings(
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """A line for each `PODTICK_` variable that means nothing, with the one that may have been meant."""
-    known = [option.twin for option in OPTIONS]
+    known = {option.twin.removeprefix(_TWIN): option.twin for option in OPTIONS}
     lines = []
     for name in sorted(environ):
-        if name.startswith(_TWIN) and name not in known and not _SERVICE_LINKS.fullmatch(name):
-            nearest = get_close_matches(name, known, n=1)
-            hint = f"did you mean {nearest[0]}?" if nearest else "podtick agent --help names those that do"
+        bare = name.removeprefix(_TWIN)
+        if name.startswith(_TWIN) and bare not in known and not _SERVICE_LINKS.fullmatch(name):
+            nearest = get_close_matches(bare, known, n=1)
+            hint = f"did you mean {known[nearest[0]]}?" if nearest else "podtick agent --help names those that do"
             lines.append(f"the environment variable {name} sets nothing: {hint}")
     return lines
 

@@ -1,0 +1,211 @@
+"""Every setting: its default, its flag, its twin, and what it refuses."""
+
+from pathlib import Path
+
+import pytest
+
+from podtick.logs import LogFormat, LogLevel
+from podtick.serve.exposition.filters import EVERYTHING, Selection
+from podtick.serve.listen import Address
+from podtick.settings import (
+    OPTIONS,
+    AgentSettings,
+    DockerChoice,
+    DockerHost,
+    KubernetesChoice,
+    SettingsError,
+    parse_bytes,
+    parse_duration,
+    read_settings,
+    unknown_variables,
+)
+from podtick.sources.docker.endpoint import Endpoint
+
+HERE = Path(__file__).parent
+
+
+def read(environ: dict[str, str] | None = None, **flags: str) -> AgentSettings:
+    return read_settings({name.replace("_", "-"): value for name, value in flags.items()}, environ or {})
+
+
+def errors(environ: dict[str, str] | None = None, **flags: str) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as raised:
+        read(environ, **flags)
+    return raised.value.errors
+
+
+def test_defaults() -> None:
+    assert read(cgroup=str(HERE)) == AgentSettings(
+        listen=Address("127.0.0.1", 9752),
+        docker=DockerHost(DockerChoice.AUTO, Endpoint("/var/run/docker.sock")),
+        kubernetes=KubernetesChoice.AUTO,
+        proc=Path("/proc"),
+        cgroup=HERE,
+        history_seconds=3600,
+        history_bytes=64 << 20,
+        selection=EVERYTHING,
+        log_level=LogLevel.INFO,
+        log_format=LogFormat.TEXT,
+    )
+
+
+GIVEN = {
+    "listen": "[::]:1234",
+    "docker-host": "tcp://engine:2375",
+    "kubernetes": "off",
+    "proc": str(HERE),
+    "cgroup": str(HERE),
+    "history": "90s",
+    "history-bytes": "1GiB",
+    "levels": "pod,agent",
+    "metrics": "cpu_*",
+    "log-level": "debug",
+    "log-format": "json",
+}
+EXPECTED = AgentSettings(
+    listen=Address("::", 1234),
+    docker=DockerHost(DockerChoice.CONFIGURED, Endpoint(host="engine", port=2375)),
+    kubernetes=KubernetesChoice.OFF,
+    proc=HERE,
+    cgroup=HERE,
+    history_seconds=90,
+    history_bytes=1 << 30,
+    selection=Selection(levels=frozenset({"pod", "agent"}), metrics=("cpu_*",)),
+    log_level=LogLevel.DEBUG,
+    log_format=LogFormat.JSON,
+)
+
+
+def test_every_flag_and_every_twin_says_the_same() -> None:
+    assert GIVEN.keys() == {option.name for option in OPTIONS}
+    twins = {option.twin: GIVEN[option.name] for option in OPTIONS}
+    assert read_settings(GIVEN, {}) == EXPECTED
+    assert read_settings({}, twins) == EXPECTED
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_a_flag_wins_over_its_twin(option: object) -> None:
+    name = option.name  # type: ignore[attr-defined]
+    twin = option.twin  # type: ignore[attr-defined]
+    assert read_settings(GIVEN, {twin: "non sense"}) == EXPECTED
+    (told,) = errors({twin: "non sense", **_others(name)})
+    assert told.startswith(f"{twin}: ")
+
+
+def _others(name: str) -> dict[str, str]:
+    return {option.twin: GIVEN[option.name] for option in OPTIONS if option.name != name}
+
+
+def test_an_empty_variable_is_none() -> None:
+    assert read({"PODTICK_HISTORY": " ", "DOCKER_HOST": ""}, cgroup=str(HERE)).history_seconds == 3600
+
+
+@pytest.mark.parametrize(
+    ("environ", "flag", "expected"),
+    [
+        ({}, "auto", DockerHost(DockerChoice.AUTO, Endpoint("/var/run/docker.sock"))),
+        ({}, "none", DockerHost(DockerChoice.OFF, None)),
+        ({}, "unix:///x", DockerHost(DockerChoice.CONFIGURED, Endpoint("/x"))),
+        ({"DOCKER_HOST": "unix:///d"}, "auto", DockerHost(DockerChoice.CONFIGURED, Endpoint("/d"))),
+        ({"DOCKER_HOST": "unix:///d"}, "none", DockerHost(DockerChoice.OFF, None)),
+        ({"DOCKER_HOST": "unix:///d"}, "unix:///x", DockerHost(DockerChoice.CONFIGURED, Endpoint("/x"))),
+    ],
+)
+def test_which_engine(environ: dict[str, str], flag: str, expected: DockerHost) -> None:
+    assert read(environ, cgroup=str(HERE), docker_host=flag).docker == expected
+
+
+def test_the_twin_of_docker_host_wins_over_dockers_own() -> None:
+    environ = {"PODTICK_DOCKER_HOST": "none", "DOCKER_HOST": "unix:///d"}
+    assert read(environ, cgroup=str(HERE)).docker.choice is DockerChoice.OFF
+
+
+def test_an_engine_that_docker_can_reach_and_we_cannot() -> None:
+    (told,) = errors({"DOCKER_HOST": "ssh://somewhere"}, cgroup=str(HERE))
+    assert told.startswith("DOCKER_HOST: ")
+    assert "ssh:// is not supported" in told
+    assert "none asks no engine" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("listen", "nowhere", "'nowhere' has no port"),
+        ("docker-host", "/run/docker.sock", "did you mean unix:///run/docker.sock"),
+        ("kubernetes", "on", "'on' is none of auto, off"),
+        ("proc", "proc", "'proc' is not an absolute path"),
+        ("cgroup", "/no/such/place", "'/no/such/place' is not a directory here"),
+        ("history", "3600", "write a number and s, m or h"),
+        ("history", "59s", "out of range: 1m to 6h"),
+        ("history", "7h", "out of range: 1m to 6h"),
+        ("history", "-1m", "no duration"),
+        ("history", "9" * 400 + "h", "no duration"),
+        ("history-bytes", "64MB", "write a number and KiB, MiB or GiB"),
+        ("history-bytes", "1MiB", "out of range: 8MiB to 4GiB"),
+        ("history-bytes", "5GiB", "out of range: 8MiB to 4GiB"),
+        ("levels", "pots", "levels are container, pod, node, agent"),
+        ("metrics", "cpu usage", "no pattern of metric names"),
+        ("log-level", "INFO", "'INFO' is none of debug, info, warning, error"),
+        ("log-format", "xml", "'xml' is none of text, json"),
+        ("log-format", "", "--log-format needs a value, such as text"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_would_be_right(name: str, text: str, told: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read_settings({**GIVEN, name: text}, {})
+    (line,) = raised.value.errors
+    assert line.startswith(f"--{name}")
+    assert told in line
+    assert "\n" not in line
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    found = errors({"PODTICK_LEVELS": "pots", "PODTICK_PROC": "x"}, listen="x", history="y", cgroup=str(HERE))
+    assert [line.partition(":")[0] for line in found] == [
+        "--listen",
+        "PODTICK_PROC",
+        "--history",
+        "PODTICK_LEVELS",
+    ]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("60m", 3600), ("1h", 3600), ("0s", 0), ("007m", 420)])
+def test_durations(text: str, seconds: int) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("64MiB", 64 << 20), ("8388608", 8 << 20), ("1KiB", 1024), ("4GiB", 4 << 30), ("5B", 5)]
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", " ", "1", "m", "1.5h", "1d", "+1m", "٣m", "1m 2s", "1M"])
+def test_no_durations(text: str) -> None:
+    with pytest.raises(ValueError, match="no duration"):
+        parse_duration(text)
+
+
+def test_a_variable_that_sets_nothing_is_named_with_the_nearest() -> None:
+    environ = {
+        "PODTICK_HISTRY": "1h",
+        "PODTICK_LISTEN": "x",
+        "PODTICK_ZZZ": "",
+        "OTHER": "",
+        # Kubernetes sets these for a Service called `podtick`
+        "PODTICK_SERVICE_HOST": "10.0.0.1",
+        "PODTICK_SERVICE_PORT_METRICS": "9752",
+        "PODTICK_PORT": "tcp://10.0.0.1:9752",
+        "PODTICK_PORT_9752_TCP_ADDR": "10.0.0.1",
+    }
+    assert unknown_variables(environ) == [
+        "the environment variable PODTICK_HISTRY sets nothing: did you mean PODTICK_HISTORY?",
+        "the environment variable PODTICK_ZZZ sets nothing: podtick agent --help names those that do",
+    ]
+
+
+def test_no_twin_is_a_name_that_kubernetes_sets() -> None:
+    for option in OPTIONS:
+        assert unknown_variables({option.twin: "x"}) == []
+        assert not option.twin.startswith(("PODTICK_PORT", "PODTICK_SERVICE"))
