@@ -107,6 +107,11 @@ class AgentMetrics:
         """Note how long a scrape took."""
         self._seconds.observe(seconds)
 
+    def described(self) -> Iterator[tuple[str, str, str]]:
+        """Name, type and help of every family that there is now, for the documentation."""
+        for metric in self._registry.collect():
+            yield _full_name(metric), metric.type, metric.documentation
+
     def write(self, selection: Selection, text_format: Format) -> str:
         """The selected families as text, without the end mark."""
         if not selection.wants_level(AGENT):
@@ -125,6 +130,9 @@ class _Chosen(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for metric in self._registry.collect():
-            name = f"{metric.name}_total" if metric.type == "counter" else metric.name
-            if metric.samples and self._matcher.wants(AGENT, name):
+            if metric.samples and self._matcher.wants(AGENT, _full_name(metric)):
                 yield metric
+
+
+def _full_name(metric: Metric) -> str:
+    return f"{metric.name}_total" if metric.type == "counter" else metric.name
