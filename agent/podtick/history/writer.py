@@ -244,5 +244,5 @@ class HistoryWriter:
 
 
 def _phase(record: TargetRecord) -> int:
-    """The tick of the minute at which its block closes: one for a pod and its containers, whose readings may be equal."""
+    """When in the minute its block closes: at one tick for a pod and its containers, whose readings may be equal."""
     return ((record.parent or record.id) * SPREAD >> 16) % MINUTE

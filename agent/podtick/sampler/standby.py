@@ -53,7 +53,8 @@ class Watcher:
 
     def _hand_over(self) -> None:
         old, lost = self._thread, self._lost
-        lost.append(None)
+        if not self._ticker.take_away(lost):
+            return
         old.join(RETURN_SECONDS)
         if old.is_alive():
             self._stuck.append(old)
@@ -70,8 +71,9 @@ class Watcher:
         if before is not None:
             self._ticker.take_over(before)
         self._ticker.run(lost)
-        self._ticker.returned.extend(file for file in lost if file)
-        if not lost:
+        if lost:
+            self._ticker.returned.append(lost)
+        else:
             self._stop.set()
 
 

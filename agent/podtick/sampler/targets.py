@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from podtick.history.layout import NODE_BYTES, ROW_BYTES, WORD
+from podtick.history.layout import NODE_BYTES, ROW_BYTES, WORD, Word
 from podtick.history.records import TargetKind
 from podtick.history.writer import HistoryWriter
 from podtick.model.metrics.row import UNKNOWN, Level
@@ -68,8 +68,7 @@ class Targets:
         self.by_id: dict[int, Target] = {}
         self._recovered = {record.id: record for record in writer.live()}
         self._told: set[int] = set()
-        self._suspended: dict[OpenFile, Stage] = {}
-        self._errors = 0
+        self._suspended: set[OpenFile] = set()
 
     # -- sweeping --------------------------------------------------------------------------------------------------
 
@@ -163,11 +162,6 @@ class Targets:
         """Kernel files of targets that are open now."""
         return self._budget.open
 
-    @property
-    def read_errors(self) -> int:
-        """Files given up because of an error, since the start."""
-        return self._errors
-
     def _close_files(self, target: Target) -> None:
         for stage, file in target.files:
             self._drop(stage, file)
@@ -176,7 +170,7 @@ class Targets:
     def _drop(self, stage: Stage, file: OpenFile) -> None:
         if file in stage.files:
             stage.files.remove(file)
-        self._suspended.pop(file, None)
+        self._suspended.discard(file)
         self._budget.open -= file.fd >= 0
         file.close()
 
@@ -290,7 +284,7 @@ class Targets:
         """
         if error.errno in (errno.ENODEV, errno.ENOENT):
             return self.gone(file.owner, buffer, plane)
-        self._errors += 1
+        self._writer.region.words[Word.READ_ERRORS] += 1
         self._drop(stage, file)
         return False
 
@@ -298,12 +292,13 @@ class Targets:
         """A thread is stuck in this file: nobody asks for it until that one returns."""
         if file in stage.files:
             stage.files.remove(file)
-            self._suspended[file] = stage
+            self._suspended.add(file)
 
-    def resume(self, file: OpenFile) -> None:
+    def resume(self, stage: Stage, file: OpenFile) -> None:
         """The thread that was stuck in this file has returned."""
-        stage = self._suspended.pop(file, None)
-        if stage and file.fd >= 0:
+        if file in self._suspended:
+            self._suspended.remove(file)
+            file.last = b""
             stage.files.append(file)
 
 

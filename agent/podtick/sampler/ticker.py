@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from operator import length_hint
+from threading import Lock
 
 from podtick.history.layout import SWEEPS, Word
 from podtick.history.ticks import AFTER_START, CLOCK_STEPPED, NODE_SWEEP, Tick
@@ -42,13 +43,15 @@ class Ticker:
         self.stopped = False
         self.stages: list[Stage] = []
         self.iterator: Iterator[OpenFile] = iter(())
-        self.returned: deque[OpenFile] = deque()  # files that other threads were stuck in
-        self._stuck: list[tuple[Stage, OpenFile]] = []
+        self.returned: deque[Lost] = deque()  # of threads that had lost their pass and have come back since
+        self._stuck: dict[int, tuple[Stage, OpenFile]] = {}
+        self._ownership = Lock()
         self._plane = 0
         self._began = 0
         self._started = False
         self._tally = Tally()
         self._sweeps: list[int] = []
+        self._last_file: OpenFile | None = None
 
     # -- the thread that owns the pass -----------------------------------------------------------------------------
 
@@ -68,7 +71,9 @@ class Ticker:
         self._began = time.monotonic_ns()
         self._plane = self._writer.begin(fresh=not self._started)
         while self.returned:
-            self._targets.resume(self.returned.popleft())
+            stuck = self._stuck.pop(id(self.returned.popleft()), None)
+            if stuck:
+                self._targets.resume(*stuck)
         self._tally = Tally()
         self._sweeps = [0] * SWEEPS
         self._write_told()
@@ -87,17 +92,17 @@ class Ticker:
     def _sweep(self, lost: Lost) -> None:
         while self.stages:
             self.stages[-1].sweep(self.iterator, self._buffer, self._plane, self._tally, lost)
-            if lost:
-                return
-            self.stages.pop()
-            if self._tally.failed:
-                self._settle_failures()
-            self._next_stage()
+            with self._ownership:
+                if lost:
+                    return
+                self.stages.pop()
+                if self._tally.failed:
+                    self._settle_failures()
+                self._next_stage()
 
     def _finish(self) -> None:
-        for stage, file in self._stuck:
+        for stage, file in self._stuck.values():
             self._targets.suspend(stage, file)
-        self._stuck.clear()
         for pod in self._tally.changed:
             if pod is not None:
                 pod.compute(self._buffer, self._plane)
@@ -157,15 +162,30 @@ class Ticker:
         """Where the pass is; two equal answers mean that it did not move in between."""
         return self._writer.number, len(self.stages), length_hint(self.iterator)
 
+    def take_away(self, lost: Lost) -> bool:
+        """Take the pass from its owner, who has `lost`; `False` when that one has just finished its sweeps.
+
+        What its iterator had still to give goes to the next owner: the old one can only end the file that it is on.
+        """
+        with self._ownership:
+            if not self.stages:
+                return False
+            lost.append(None)
+            rest = list(self.iterator)
+            files = self.stages[-1].files
+            self._last_file = files[-len(rest) - 1] if len(rest) < len(files) else None
+            self.iterator = iter(rest)
+            return True
+
     def take_over(self, lost: Lost) -> None:
-        """Called by the new owner of a pass whose old owner is `lost`: settle the file on which that one was."""
-        stage = self.stages[-1]
-        if len(lost) > 1:  # it was not stuck after all, and left a file that it had read: read it again
-            again = iter([file for file in lost[1:] if file])
-            stage.sweep(again, self._buffer, self._plane, self._tally, [])
+        """Called by the new owner of a pass: settle the file that the old one, who has `lost`, was on."""
+        stage, file = self.stages[-1], self._last_file
+        if file is None:
             return
-        file = stage.files[len(stage.files) - length_hint(self.iterator) - 1]
+        if len(lost) > 1:  # it was not stuck after all: read the file again
+            stage.sweep(iter([file]), self._buffer, self._plane, self._tally, [])
+            return
         stage.blank(file, self._buffer, self._plane)
         self._tally.changed.add(file.pod)
-        self._stuck.append((stage, file))
+        self._stuck[id(lost)] = (stage, file)
         self._words[Word.STALLED_READS] += 1
