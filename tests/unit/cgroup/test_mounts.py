@@ -30,7 +30,7 @@ ANY_TEXT = st.lists(
     ),
     max_size=30,
 ).map("".join)
-NAME = st.text(st.characters(exclude_characters="/\0\n\t \\", exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1)
+NAME = st.text(st.characters(exclude_characters="/\0\n\t \\", codec="utf-8"), min_size=1)
 
 
 def mount_line(point: Path, kind: str, options: str, root: str = "/") -> str:

@@ -73,13 +73,13 @@ def read_mounts(proc: Path, cgroup: Path) -> CgroupMounts | None:
         text = (proc / "self" / "mountinfo").read_text(errors="surrogateescape")
     except OSError:
         text = ""
-    folder = cgroup.resolve()
+    folder = Path(os.path.realpath(cgroup))  # unlike resolve(), at peace with a loop of links
     return _from_mountinfo(parse_mountinfo(text), folder) or _from_folder(folder)
 
 
 def parse_mountinfo(text: str) -> Iterator[MountLine]:
     """Yield every complete line of a mountinfo file; others are passed over."""
-    for line in text.splitlines():
+    for line in text.split("\n"):
         before, dash, after = line.partition(" - ")
         mount, source = before.split(" "), after.split(" ")
         if dash and len(mount) >= 6 and len(source) >= 3:
@@ -93,7 +93,7 @@ def parse_process_cgroups(text: str) -> dict[str, str]:
     Left out: lines that are none, and paths of cgroups that are already removed.
     """
     paths: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         number, _, rest = line.partition(":")
         controllers, colon, path = rest.partition(":")
         if number.isdecimal() and colon and path.startswith("/") and not path.endswith(" (deleted)"):
