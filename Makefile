@@ -68,6 +68,8 @@ clean: ## remove what the other targets made
 	@test -n '$(PYTHON)' || { \
 		echo 'podtick needs Python 3.11 or newer, and none of "$(CANDIDATES)" is one.' >&2; \
 		echo 'Install one, or name it: make PYTHON=/path/to/python3.13' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'podtick needs Python 3.11 or newer; $(PYTHON) is older, or none at all.' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo '$(PYTHON) cannot make virtual environments: its modules venv and ensurepip are missing.' >&2; \
 		echo 'On Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
