@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from podtick.history.blocks import BlockError, decode
+from podtick.history.blocks import BlockError
 from podtick.history.layout import DETAIL_BYTES, NODE_COLUMNS, PLANES, ROW_BYTES, TARGET_COLUMNS, WORD, Region, Word
 from podtick.history.records import TargetKind, TargetRecord, TargetTable
 from podtick.history.segments import read_chain
@@ -120,7 +120,7 @@ class HistoryReader:
             if block.last < first:
                 break
             try:
-                parts.append((block.first, decode(block.payload, columns)))
+                parts.append((block.first, block.columns(columns)))
             except BlockError:
                 break
         numbers: list[int] = []

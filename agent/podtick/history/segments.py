@@ -6,20 +6,25 @@ target, ticks and checksum.
 """
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from zlib import crc32
 
-from podtick.history.layout import SEGMENT_BYTES, SEGMENT_WORDS, Region, Word
+from podtick.history.blocks import decode
+from podtick.history.layout import PLANES, SEGMENT_BYTES, SEGMENT_WORDS, WORD, Region, Word
+from podtick.model.metrics.table import KERNEL_COLUMNS
 
-_HEADER = struct.Struct("<5Q2I")  # target, first, last, previous, same, length, crc32
+SHARED_COLUMNS = KERNEL_COLUMNS
+"""What a pod may have in common with its only container: all that is read from cgroup files."""
+_HEADER = struct.Struct("<5Q2I")  # target, first, last, previous, shared, length, crc32
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """One closed minute of a target as it lies in a segment: ticks `first` to `last`, and the block before it.
 
-    `payload` is what `blocks.decode` takes.
+    `payload` is what `blocks.decode` takes. With `shared` it has only the columns from `SHARED_COLUMNS` on, and those
+    before are in `shared`, the block of another target whose readings are the same.
     """
 
     target: int
@@ -27,6 +32,15 @@ class Block:
     last: int
     previous: int
     payload: bytes
+    shared: bytes | None = None
+
+    def columns(self, wanted: Sequence[int]) -> list[list[int]]:
+        """The readings of the wanted columns, in that order. Raises `blocks.BlockError`."""
+        if self.shared is None:
+            return decode(self.payload, wanted)
+        own = iter(decode(self.payload, [column - SHARED_COLUMNS for column in wanted if column >= SHARED_COLUMNS]))
+        other = iter(decode(self.shared, [column for column in wanted if column < SHARED_COLUMNS]))
+        return [next(own if column >= SHARED_COLUMNS else other) for column in wanted]
 
 
 class SegmentWriter:
@@ -37,25 +51,21 @@ class SegmentWriter:
         self._words = region.words
         self._directory = region.geometry.directory_at // 8
 
-    def append(self, target: int, first: int, last: int, previous: int, payload: bytes, oldest: int) -> int:
-        """Append a block; returns its place (never 0). Segments that end before tick `oldest` are free to use."""
-        place = self._room(_HEADER.size + len(payload), first, oldest)
-        return self._put(place, target, first, last, previous, 0, payload)
+    def append(self, block: Block, oldest: int, shared: int = 0) -> int:
+        """Append a block; returns its place (never 0). Segments that end before tick `oldest` are free to use.
 
-    def append_same(self, target: int, first: int, last: int, previous: int, same: int, oldest: int) -> int:
-        """Append a block whose readings equal those of the block at `same`, without writing them again."""
-        place = self._room(_HEADER.size, first, oldest)
-        return self._put(place, target, first, last, previous, same, b"")
-
-    def _put(self, place: int, target: int, first: int, last: int, previous: int, same: int, payload: bytes) -> int:
+        `shared`: the place of the block that has the columns before `SHARED_COLUMNS`, if this one has not.
+        """
+        size = _HEADER.size + len(block.payload)
+        place = self._room(size, block.first, oldest)
         buffer = self._region.bytes_
-        start = place + _HEADER.size
-        buffer[start : start + len(payload)] = payload
-        checksum = crc32(payload, first & 0xFFFFFFFF)
-        _HEADER.pack_into(buffer, place, target, first, last, previous, same, len(payload), checksum)
+        buffer[place + _HEADER.size : place + size] = block.payload
+        checksum = crc32(block.payload, block.first & 0xFFFFFFFF)
+        fields = (block.target, block.first, block.last, block.previous, shared, len(block.payload), checksum)
+        _HEADER.pack_into(buffer, place, *fields)
         entry = self._entry(self._words[Word.CURRENT_SEGMENT])
-        self._words[entry + 2] = max(self._words[entry + 2], last)
-        self._words[entry + 3] += -(-(_HEADER.size + len(payload)) // 8) * 8
+        self._words[entry + 2] = max(self._words[entry + 2], block.last)
+        self._words[entry + 3] += -(-size // WORD) * WORD
         return place
 
     def _entry(self, segment: int) -> int:
@@ -101,7 +111,7 @@ class SegmentWriter:
     def _allowed(self) -> int:
         """Segments that the budget leaves beside the planes; a few at least, so that minutes can close at all."""
         geometry, words = self._region.geometry, self._words
-        planes = words[Word.SLOTS_USED] * geometry.plane_bytes // geometry.slots * 64
+        planes = words[Word.SLOTS_USED] * geometry.plane_bytes // geometry.slots * PLANES
         left = (geometry.budget - planes) // SEGMENT_BYTES
         return min(geometry.segments, max(8, left))
 
@@ -114,14 +124,14 @@ def read_chain(region: Region, target: int, head: int) -> Iterator[Block]:
         found = _read(region, place)
         if found is None:
             return
-        block, same = found
+        block, shared = found
         if block.target != target or block.last >= before:
             return
-        if same:
-            original = _read(region, same)
-            if original is None or original[0].first != block.first or original[0].last != block.last:
+        if shared:
+            other = _read(region, shared)
+            if other is None or other[0].first != block.first or other[0].last != block.last or other[1]:
                 return
-            block = Block(target, block.first, block.last, block.previous, original[0].payload)
+            block = replace(block, shared=other[0].payload)
         yield block
         before = block.first
         place = block.previous
@@ -131,11 +141,11 @@ def _read(region: Region, place: int) -> tuple[Block, int] | None:
     geometry = region.geometry
     if not geometry.segments_at <= place <= geometry.size - _HEADER.size:
         return None
-    target, first, last, previous, same, length, checksum = _HEADER.unpack_from(region.bytes_, place)
+    target, first, last, previous, shared, length, checksum = _HEADER.unpack_from(region.bytes_, place)
     start = place + _HEADER.size
     if length > SEGMENT_BYTES or start + length > geometry.size or first > last:
         return None
     payload = bytes(region.bytes_[start : start + length])
     if crc32(payload, first & 0xFFFFFFFF) != checksum:
         return None
-    return Block(target, first, last, previous, payload), same
+    return Block(target, first, last, previous, payload), shared

@@ -5,6 +5,7 @@ and minutes are closed. Rows start as the tick before left them: a sweep writes 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from podtick.history.blocks import encode
 from podtick.history.layout import (
@@ -19,11 +20,11 @@ from podtick.history.layout import (
     Word,
 )
 from podtick.history.records import TargetKind, TargetRecord, TargetState, TargetTable
-from podtick.history.segments import SegmentWriter
+from podtick.history.segments import SHARED_COLUMNS, Block, SegmentWriter
 from podtick.history.ticks import Tick, write_tick
 
 UNKNOWN_ROW = b"\xff" * ROW_BYTES
-UNKNOWN_NODE = b"\xff" * NODE_BYTES
+SHARED_BYTES = SHARED_COLUMNS * WORD
 SPREAD = 2654435761
 """Knuth's multiplier: neighbouring ids close at far-off ticks."""
 
@@ -46,7 +47,7 @@ class HistoryWriter:
         self._free_slots: list[int] = []
         self._free_entries = list(range(region.geometry.entries - 1, -1, -1))
         self._departed: dict[int, TargetRecord] = {}
-        self._closed_blocks: dict[int, tuple[int, int, int]] = {}
+        self._closed: dict[int, tuple[int, int, bytes]] = {}  # at this tick: place, first tick, rows
         self.number = self._words[Word.LATEST]
         self._recover()
         self._words[Word.STARTS] += 1
@@ -126,10 +127,7 @@ class HistoryWriter:
 
     def rename(self, id_: int, identity: bytes) -> None:
         """Keep another identity for a live target."""
-        old = self._live[id_]
-        record = TargetRecord(
-            old.id, old.kind, old.state, old.slot, old.parent, old.first, 0, old.closed, old.head, identity
-        )
+        record = replace(self._live[id_], identity=identity)
         self._live[id_] = record
         self._table.write(self._index[id_], record)
 
@@ -185,15 +183,15 @@ class HistoryWriter:
 
     # -- closing minutes -------------------------------------------------------------------------------------------
 
-    def close_due(self, same: Callable[[int], int | None]) -> None:
+    def close_due(self, twin: Callable[[int], int | None]) -> None:
         """Close the minutes that are due after the tick just published, and forget who left before the history.
 
-        `same(id)` may name a target whose readings could be the very same (the only container of a pod).
+        `twin(id)` may name a target whose readings could be the very same: the only container of a pod.
         """
-        self._closed_blocks.clear()
+        self._closed.clear()
         due = [self._live[id_] for id_ in self._by_phase[self.number % MINUTE]]
         for record in sorted(due, key=lambda record: -record.kind):  # containers, then pods, which may equal them
-            self._close(record, same(record.id))
+            self._close(record, twin(record.id))
         oldest = self._oldest()
         if self.number % MINUTE == MINUTE - 1:
             for id_ in [id_ for id_, record in self._departed.items() if record.last < oldest]:
@@ -205,34 +203,24 @@ class HistoryWriter:
         self._words[Word.OLDEST] = oldest
         return oldest
 
-    def _close(self, record: TargetRecord, same: int | None = None) -> None:
-        first = max(record.closed + 1, self.number - MINUTE + 1)
-        if first > self.number:
+    def _close(self, record: TargetRecord, twin: int | None = None) -> None:
+        first, last = max(record.closed + 1, self.number - MINUTE + 1), self.number
+        if first > last:
             return
         rows = self._rows(record, first)
-        key = (first, self.number, hash(rows))
-        before, oldest = record.head, self._oldest()
-        twin = self._closed_blocks.get(same) if same is not None else None
-        if twin and twin[1:] == key[::2]:
-            place = self._segments.append_same(record.id, first, self.number, before, twin[0], oldest)
+        other = self._closed.get(twin) if twin is not None else None
+        if other and other[1] == first and _same(rows, other[2]):
+            payload = encode(_tails(rows), TARGET_COLUMNS - SHARED_COLUMNS)
+            shared = other[0]
         else:
-            columns = NODE_COLUMNS if record.kind is TargetKind.NODE else TARGET_COLUMNS
-            place = self._segments.append(record.id, first, self.number, before, encode(rows, columns), oldest)
-            self._closed_blocks[record.id] = (place, first, hash(rows))
+            payload = encode(rows, NODE_COLUMNS if record.kind is TargetKind.NODE else TARGET_COLUMNS)
+            shared = 0
+        place = self._segments.append(Block(record.id, first, last, record.head, payload), self._oldest(), shared)
+        if not shared:
+            self._closed[record.id] = (place, first, rows)
         self._words[Word.BLOCKS] += 1
-        self._table.block_added(self._index[record.id], self.number, place)
-        self._live[record.id] = TargetRecord(
-            record.id,
-            record.kind,
-            record.state,
-            record.slot,
-            record.parent,
-            record.first,
-            0,
-            self.number,
-            place,
-            record.identity,
-        )
+        self._table.block_added(self._index[record.id], last, place)
+        self._live[record.id] = replace(record, closed=last, head=place)
 
     def _rows(self, record: TargetRecord, first: int) -> bytes:
         offset, size = (
@@ -246,3 +234,15 @@ class HistoryWriter:
 def _phase(record: TargetRecord) -> int:
     """When in the minute its block closes: at one tick for a pod and its containers, whose readings may be equal."""
     return ((record.parent or record.id) * SPREAD >> 16) % MINUTE
+
+
+def _same(rows: bytes, others: bytes) -> bool:
+    """Whether two targets have the same readings in the columns that may be shared."""
+    return len(rows) == len(others) and all(
+        rows[at : at + SHARED_BYTES] == others[at : at + SHARED_BYTES] for at in range(0, len(rows), ROW_BYTES)
+    )
+
+
+def _tails(rows: bytes) -> bytes:
+    """The columns that are never shared, row after row."""
+    return b"".join([rows[at + SHARED_BYTES : at + ROW_BYTES] for at in range(0, len(rows), ROW_BYTES)])

@@ -68,6 +68,7 @@ class Targets:
         self.by_id: dict[int, Target] = {}
         self._recovered = {record.id: record for record in writer.live()}
         self._told: set[int] = set()
+        self.changed: set[Pod | None] = set()  # pods whose members left since the last tick
         self._suspended: set[OpenFile] = set()
 
     # -- sweeping --------------------------------------------------------------------------------------------------
@@ -206,6 +207,7 @@ class Targets:
             parent = self.by_id.get(target.parent)
             if parent and parent.pod:
                 parent.pod.remove(id_)
+                self.changed.add(parent.pod)
             if target.network:
                 self._drop(target.network[0], target.network[1])
         self._writer.detach(id_)

@@ -74,7 +74,8 @@ class Ticker:
             stuck = self._stuck.pop(id(self.returned.popleft()), None)
             if stuck:
                 self._targets.resume(*stuck)
-        self._tally = Tally()
+        self._tally = Tally(changed=self._targets.changed)
+        self._targets.changed = set()
         self._sweeps = [0] * SWEEPS
         self._write_told()
         self.stages = [*self._targets.container_stages(), *self._targets.network_stages()]
