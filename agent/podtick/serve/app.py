@@ -4,7 +4,7 @@ import logging
 import time
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from podtick.serve.exposition.agent import AgentMetrics
@@ -39,6 +39,7 @@ def make_app(services: Services) -> web.Application:
     metrics = MetricsRoute(Exposition(services.history, samples, agent), services.selection)
     probes = Probes(services.health)
     app = web.Application(middlewares=[_guard(agent)])
+    app.on_response_prepare.append(_name_server)
     app.router.add_get("/metrics", metrics.get)
     app.router.add_get("/livez", probes.live)
     app.router.add_get("/healthz", probes.live)
@@ -46,6 +47,11 @@ def make_app(services: Services) -> web.Application:
     app.router.add_get("/version", probes.version)
     app.router.add_get("/", probes.index)
     return app
+
+
+async def _name_server(request: web.Request, response: web.StreamResponse) -> None:
+    # Instead of the versions of Python and aiohttp, which are nobody's business.
+    response.headers[hdrs.SERVER] = "podtick"
 
 
 def _guard(agent: AgentMetrics) -> Middleware:

@@ -98,9 +98,13 @@ class HttpServer:
         self._sockets = sockets
 
     async def __aenter__(self) -> Self:
-        await self._runner.setup()
-        for listening in self._sockets:
-            await web.SockSite(self._runner, listening, backlog=512).start()
+        try:
+            await self._runner.setup()
+            for listening in self._sockets:
+                await web.SockSite(self._runner, listening, backlog=512).start()
+        except BaseException:
+            await self._runner.cleanup()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:

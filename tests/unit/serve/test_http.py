@@ -38,6 +38,7 @@ async def test_metrics_are_plain_text_by_default(served: Served) -> None:
     assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert response.headers["Vary"] == "Accept, Accept-Encoding"
     assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Server"] == "podtick"
     assert levels(text) == {"container", "pod", "node", "agent"}
     assert list(parse_text(text))
 
