@@ -1,6 +1,6 @@
 """How long `/metrics` takes to write, beside prometheus_client's own writer on the very same samples.
 
-    PYTHONPATH=agent:. python -m bench.exposition [PODS]
+PYTHONPATH=agent:. python -m bench.exposition [PODS]
 """
 
 import statistics
@@ -13,13 +13,13 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from podtick.model.metrics.table import TARGET_COLUMN
 from podtick.serve.exposition.agent import AgentMetrics
 from podtick.serve.exposition.body import Coding, Exposition
 from podtick.serve.exposition.filters import Selection
 from podtick.serve.exposition.format import Format
 from podtick.serve.exposition.labels import LabelCache
 from podtick.serve.exposition.samples import SampleWriter
-from podtick.model.metrics.table import TARGET_COLUMN
 from tests.support.world import FakeSnapshot, full_world
 
 ROUNDS = 15

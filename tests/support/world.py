@@ -86,7 +86,9 @@ def no_devices(data: bytes) -> Devices:
     return {}
 
 
-def parsers(disks: Callable[[bytes], Devices] = no_devices, net: Callable[[bytes], Devices] = no_devices) -> DeviceParsers:
+def parsers(
+    disks: Callable[[bytes], Devices] = no_devices, net: Callable[[bytes], Devices] = no_devices
+) -> DeviceParsers:
     return DeviceParsers(diskstats=disks, net_dev=net)
 
 
@@ -113,9 +115,7 @@ def plausible(row_number: int, slot: int, unit: Unit) -> int:
 
 def _row(slot: int) -> dict[str, int]:
     values = {
-        row.key: plausible(number, slot, row.unit)
-        for number, row in enumerate(TARGET_ROWS)
-        if row.key in TARGET_COLUMN
+        row.key: plausible(number, slot, row.unit) for number, row in enumerate(TARGET_ROWS) if row.key in TARGET_COLUMN
     }
     values["state"] = 1 + slot % 2
     return values
@@ -124,9 +124,10 @@ def _row(slot: int) -> dict[str, int]:
 def full_world(pods: int, containers_each: int = 1) -> World:
     """A node whose every number is known, for size and speed."""
     world = World()
-    rows = []
+    rows: list[dict[str, int]] = []
     for pod in range(pods):
-        identity = {"namespace": f"team-{pod % 5}", "pod": f"shop-{pod:04d}", "uid": f"{pod:08x}-0000-4000-8000-{pod:012x}"}
+        uid = f"{pod:08x}-0000-4000-8000-{pod:012x}"
+        identity = {"namespace": f"team-{pod % 5}", "pod": f"shop-{pod:04d}", "uid": uid}
         world.roster.all_targets.append(FakeTarget(len(rows), Level.POD, **identity))
         rows.append(_row(len(rows)))
         for container in range(containers_each):
@@ -139,7 +140,9 @@ def full_world(pods: int, containers_each: int = 1) -> World:
     keys = ("bytes", "packets", "errs", "drop")
     net = {f"{way}_{key}": 7 for way in ("receive", "transmit") for key in keys}
     world.parsers = parsers(lambda _: {"sda": disk, "nvme0n1": disk}, lambda _: {"eth0": net})
-    world.health.all_sources = [SourceHealth("docker", SourceState.LISTED, "3 containers at unix:///var/run/docker.sock")]
+    world.health.all_sources = [
+        SourceHealth("docker", SourceState.LISTED, "3 containers at unix:///var/run/docker.sock")
+    ]
     world.own.numbers = {"ticks_total": 3600.0, "ticks_late_total": 2.0, "history_bytes": 4_194_304.0}
     return world
 
