@@ -42,7 +42,7 @@ class _Agent:
         self._roster = Roster(self._supervisor)
         mounts = read_mounts(settings.proc, settings.cgroup)
         self._engine = EngineRoster(self._roster, mounts, settings.proc)
-        self._cgroups = CgroupRoster(self._roster, mounts, self._wants_cgroups) if mounts else None
+        self._cgroups = CgroupRoster(self._roster, mounts, self._engine.known, self._wants_cgroups) if mounts else None
         docker = settings.docker
         self._status = Status(
             self._reader,
@@ -68,38 +68,46 @@ class _Agent:
         parsers = DeviceParsers(disks, real_interfaces)
         services = Services(self._reader, self._roster, self._status, self._status, parsers, self._settings.selection)
         async with HttpServer(make_app(services), sockets):
-            urls = " ".join(url_of(one) for one in sockets)
-            log.info("serving address=%s", urls)
-            await self._work(stopped)
+            urls = [url_of(one) for one in sockets]
+            log.info("serving address=%s", " ".join(urls))
+            await self._work(stopped, urls[0])
         return 0
 
-    async def _work(self, stopped: asyncio.Event) -> None:
+    async def _work(self, stopped: asyncio.Event, url: str) -> None:
         """Run every part until the signal; the end of any other part is an error that ends the agent."""
         parts = [self._supervisor.run(self._roster.replay, self._roster.answered), self._watch()]
         if self._cgroups:
             parts.append(self._cgroups.follow())
         tasks = [asyncio.ensure_future(part) for part in parts]
         signalled = asyncio.ensure_future(stopped.wait())
+        announced = asyncio.ensure_future(self._announce(url))
         try:
             done, _ = await asyncio.wait([signalled, *tasks], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            for task in (signalled, *tasks):
+            for task in (signalled, announced, *tasks):
                 task.cancel()
-            await asyncio.wait([signalled, *tasks])
+            await asyncio.wait([signalled, announced, *tasks])
         log.info("stopped")
+
+    async def _announce(self, url: str) -> None:
+        """Say on standard output, once the first tick is out, where to look and what is watched."""
+        await self._supervisor.ticked.wait()
+        await (self._cgroups.listed if self._cgroups else self._engine.known).wait()
+        print(f"podtick ticks once a second: {url}metrics (health: {url}readyz)", flush=True)
+        for source in self._status.sources():
+            print(f"  {source.name}: {source.reason}", flush=True)
 
     async def _watch(self) -> None:
         endpoint = self._settings.docker.endpoint
         if endpoint is None:
+            self._engine.known.set()
             await asyncio.Event().wait()
             return
         async with watch_containers(endpoint) as updates:
             await self._engine.follow(updates)
 
     def _wants_cgroups(self) -> bool:
-        """Bare cgroups are watched while no engine has a container that runs, once that is known."""
-        state = self._engine.state
-        known = state.listed or state.lost or self._settings.docker.endpoint is None
-        return bool(known) and not state.running
+        """Bare cgroups are watched while no engine has a container that runs."""
+        return not self._engine.state.running

@@ -17,19 +17,21 @@ MOST_CGROUPS = 500
 class CgroupRoster:
     """Keeps the roster in step with the cgroup tree while `wanted` says so."""
 
-    def __init__(self, roster: Roster, mounts: CgroupMounts, wanted: Callable[[], bool]) -> None:
+    def __init__(self, roster: Roster, mounts: CgroupMounts, known: asyncio.Event, wanted: Callable[[], bool]) -> None:
+        self._known = known
         self._roster = roster
         self._mounts = mounts
         self._wanted = wanted
-        self.listed = False
+        self.listed = asyncio.Event()
         self._followed: dict[str, str] = {}
 
     async def follow(self) -> None:
-        """Scan until cancelled."""
+        """Scan until cancelled, from when it is known whether there is an engine."""
+        await self._known.wait()
         while True:
             found = await asyncio.to_thread(self._scan) if self._wanted() else {}
             self.apply(found)
-            self.listed = True
+            self.listed.set()
             await asyncio.sleep(SCAN_SECONDS)
 
     def _scan(self) -> dict[str, CgroupPaths]:

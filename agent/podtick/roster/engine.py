@@ -63,6 +63,7 @@ class EngineRoster:
         self._since_ns = time.time_ns()
         self._retry: asyncio.Queue[str] = asyncio.Queue(maxsize=10_000)
         self.state = EngineState()
+        self.known = asyncio.Event()  # set once it is known whether there is an engine, and what it has
 
     async def follow(self, updates: AsyncIterator[Update]) -> None:
         """Apply updates until cancelled."""
@@ -77,13 +78,17 @@ class EngineRoster:
                 self.state.listed, self.state.lost = True, ""
                 self.state.name = engine.version
                 await self._list(containers)
-            case Changed(container, _):
+            case Changed(container, events):
                 await self._change(container)
+                member = self._roster.member(container.id)
+                if member and any(event.kind == "update" for event in events):
+                    self._roster.limits_changed(member)
             case Removed(id_, _):
                 self._remove(id_)
             case Unavailable(reason):
                 self.state.lost = reason
                 log.warning("the engine does not answer reason=%s", reason)
+        self.known.set()
         self.state.running = sum(followed.details.state in RUNNING for followed in self._followed.values())
 
     async def _list(self, containers: tuple[ContainerDetails, ...]) -> None:

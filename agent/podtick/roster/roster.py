@@ -13,7 +13,7 @@ from typing import Protocol
 from podtick.history.records import TargetKind
 from podtick.model.identity import Identity
 from podtick.model.metrics.row import Level
-from podtick.sampler.protocol import Answer, Attach, Command, Detach, Keep, Network, Rename, Told
+from podtick.sampler.protocol import Answer, Attach, Command, Detach, Keep, Limits, Network, Rename, Told
 
 log = logging.getLogger(__name__)
 NODE_ID = 1
@@ -176,6 +176,10 @@ class Roster:
         elif pod.network_owner == member.id:
             self._choose_network(pod)
         self.version += 1
+
+    def limits_changed(self, member: Member) -> None:
+        """The limits of a member are others than they were."""
+        self._send(Limits(member.id))
 
     def tell(self, entry: Pod | Member, values: Mapping[str, int | None]) -> None:
         """Columns that no file tells. What was told before is not said again."""

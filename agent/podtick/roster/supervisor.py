@@ -34,7 +34,7 @@ class Supervisor:
         self._proc = proc
         self._pipe: asyncio.WriteTransport | None = None
         self._process: asyncio.subprocess.Process | None = None
-        self.ticked = False
+        self.ticked = asyncio.Event()
         self.last_tick = time.monotonic()
         self.starts = 0
 
@@ -123,7 +123,8 @@ class Supervisor:
                 log.error("the sampler says what makes no sense reason=%s", error)
                 continue
             if answer.kind == "tick":
-                self.ticked, self.last_tick = True, time.monotonic()
+                self.ticked.set()
+                self.last_tick = time.monotonic()
             answered(answer)
 
     def _end(self, reason: str) -> None:

@@ -47,7 +47,7 @@ class Status:
 
     def ticked(self) -> bool:
         """Whether there has been a tick."""
-        return self.supervisor.ticked
+        return self.supervisor.ticked.is_set()
 
     def tick_age(self) -> float:
         """Seconds since the newest tick, or since the sampler was started."""
@@ -76,7 +76,7 @@ class Status:
     def _cgroups(self) -> SourceHealth:
         if self.cgroups is None:
             return SourceHealth("cgroup", SourceState.ABSENT, self.cgroups_absent)
-        if not self.cgroups.listed:
+        if not self.cgroups.listed.is_set():
             return SourceHealth("cgroup", SourceState.WAITING, "the cgroup tree has not been looked through yet")
         followed = self.cgroups.followed
         if followed:
