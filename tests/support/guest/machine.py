@@ -73,7 +73,7 @@ class _Boot:
             path = self.guest.state / name
             text = path.read_text(errors="replace") if path.exists() else ""
             if text:
-                said.append(f"--- end of {name}\n" + "\n".join(text.splitlines()[-25:]))
+                said.append(f"--- end of {name}\n" + "\n".join(text.splitlines()[-60:]))
         return "\n".join(said)
 
 
