@@ -5,12 +5,13 @@ overwritten meanwhile: the planes of the last `PLANES` ticks stay as they were f
 """
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from podtick.history.blocks import BlockError
 from podtick.history.layout import DETAIL_BYTES, NODE_COLUMNS, PLANES, ROW_BYTES, TARGET_COLUMNS, WORD, Region, Word
-from podtick.history.records import TargetKind, TargetRecord, TargetTable
+from podtick.history.records import TargetKind, TargetRecord, TargetState, TargetTable
 from podtick.history.segments import read_chain
 from podtick.history.ticks import Tick, read_tick
 
@@ -93,7 +94,7 @@ class HistoryReader:
             node = self._region.bytes_[start:rows_start].cast("Q").tolist()
             rows = array("Q", bytes(self._region.bytes_[rows_start:rows_end]))
             details = [self._detail(number, which) for which in range(2)]
-            if tick and self.latest_number() - number < 2:
+            if tick and self.latest_number() == number:
                 return Snapshot(tick, node, rows, *details)
         return None
 
@@ -104,17 +105,15 @@ class HistoryReader:
 
     def targets(self) -> list[TargetRecord]:
         """Every target that the region remembers, departed ones included."""
-        return [record for _, record in self._table.all()]
+        return list({record.id: record for _, record in self._table.all()}.values())  # twice while it is renamed
 
     def readings(self, target: TargetRecord, columns: Sequence[int], first: int, last: int) -> Readings:
         """The target's readings at the ticks `first` to `last` that the history still holds.
 
-        `target` is as fresh as its record was read; columns are those of its kind's table.
+        `target` may be older than what the table says by now; columns are those of its kind's table.
         """
         first = max(first, target.first, self._words[Word.OLDEST])
-        if target.last:
-            last = min(last, target.last)
-        open_numbers, open_columns = self._open(target, columns, max(first, target.closed + 1), last)
+        target, open_numbers, open_columns = self._open(target, columns, first, last)
         parts: list[tuple[int, list[list[int]]]] = []
         for block in read_chain(self._region, target.id, target.head):
             if block.last < first:
@@ -131,18 +130,40 @@ class HistoryReader:
             numbers.extend(range(start + low, start + high))
             for into, column in zip(values, decoded, strict=True):
                 into.extend(column[low:high])
+        twice = bisect_right(open_numbers, numbers[-1]) if numbers else 0  # a block that was not yet said to be closed
         for into, column in zip(values, open_columns, strict=True):
-            into.extend(column)
-        return Readings(numbers + open_numbers, values)
+            into.extend(column[twice:])
+        return Readings(numbers + open_numbers[twice:], values)
 
     def _open(
         self, target: TargetRecord, columns: Sequence[int], first: int, last: int
+    ) -> tuple[TargetRecord, list[int], list[list[int]]]:
+        """The part of a target's readings that is not in a block yet, from the planes.
+
+        With the record to which it belongs: when the target has left meanwhile, its slot may be another one's.
+        """
+        while target.state is TargetState.LIVE:
+            numbers, values = self._from_planes(target, columns, first, last)
+            now = self._again(target)
+            if now is None:
+                break
+            if (now.state, now.closed, now.slot) == (target.state, target.closed, target.slot):
+                return now, numbers, values
+            target = now
+        return target, [], [[] for _ in columns]
+
+    def _again(self, target: TargetRecord) -> TargetRecord | None:
+        """What the table says of a target now; `None` when it has forgotten it."""
+        now = self._table.read(target.index) if target.index >= 0 else None
+        if now and now.id == target.id:
+            return now
+        return next((record for _, record in self._table.all() if record.id == target.id), None)
+
+    def _from_planes(
+        self, target: TargetRecord, columns: Sequence[int], first: int, last: int
     ) -> tuple[list[int], list[list[int]]]:
-        """The part of a target's readings that is not in a block yet, from the planes."""
-        if target.last and target.closed >= target.last:
-            return [], [[] for _ in columns]
         latest = self.latest_number()
-        first = max(first, latest - PLANES + GRACE + 1)
+        first = max(first, target.closed + 1, latest - PLANES + GRACE + 1)
         numbers = list(range(first, min(last, latest) + 1))
         node = target.kind is TargetKind.NODE
         offset = 0 if node else NODE_COLUMNS + target.slot * TARGET_COLUMNS

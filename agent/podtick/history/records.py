@@ -34,7 +34,8 @@ class TargetRecord:
 
     `id` is given by the agent and never used twice in a region. `slot` is the target's row in the planes while it
     lives. `first` is its first tick, `last` its last one (0 while it lives), `closed` the last tick that is in a
-    block, `head` the place of its newest block (0: none). `identity` is opaque here: the agent's JSON.
+    block, `head` the place of its newest block (0: none). `identity` is opaque here: the agent's JSON. `index` is the
+    entry that the record was read from.
     """
 
     id: int
@@ -47,12 +48,13 @@ class TargetRecord:
     closed: int
     head: int
     identity: bytes
+    index: int = -1
 
 
 _FIXED = struct.Struct("<12Q")
 IDENTITY_BYTES = ENTRY_BYTES - _FIXED.size
 """The longest identity an entry has room for."""
-_LAST, _CLOSED, _HEAD = 6, 7, 8
+_STATE, _LAST, _CLOSED, _HEAD = 2, 6, 7, 8
 
 
 class TargetTable:
@@ -75,7 +77,7 @@ class TargetTable:
             return None
         try:
             return TargetRecord(
-                id_, TargetKind(kind), TargetState(state), slot, parent, first, last, closed, head, identity
+                id_, TargetKind(kind), TargetState(state), slot, parent, first, last, closed, head, identity, index
             )
         except ValueError:
             return None
@@ -126,8 +128,11 @@ class TargetTable:
         self._region.words[word + _CLOSED] = closed
 
     def departed(self, index: int, record: TargetRecord, last: int) -> TargetRecord:
-        """Mark a target as gone after tick `last`, and return its new record."""
-        current = self.read(index) or record
-        gone = replace(current, state=TargetState.DEPARTED, last=last)
-        self.write(index, gone)
-        return gone
+        """Mark a target as gone after tick `last`, and return its new record.
+
+        In place, so that it is known at every instant: who reads a last tick of a live target knows that it is going.
+        """
+        word = (self._at + index * ENTRY_BYTES) // 8
+        self._region.words[word + _LAST] = last
+        self._region.words[word + _STATE] = TargetState.DEPARTED
+        return replace(record, state=TargetState.DEPARTED, last=last)

@@ -95,15 +95,14 @@ class SegmentWriter:
             if words[self._entry(number) + 2] < oldest:
                 words[self._entry(number)] = 0
         used = [number for number in used if words[self._entry(number)]]
-        evicted = 0
-        while len(used) >= allowed:
-            number = min(used, key=lambda number: words[self._entry(number)])
-            evicted = max(evicted, words[self._entry(number) + 2])
-            words[self._entry(number)] = 0
-            used.remove(number)
-        if evicted:
+        used.sort(key=lambda number: words[self._entry(number)])
+        evicted, used = used[: max(0, len(used) + 1 - allowed)], used[max(0, len(used) + 1 - allowed) :]
+        if evicted:  # first it is said how far back the history reaches now: for all alike, whatever happens next
+            last = max(words[self._entry(number) + 2] for number in evicted)
+            words[Word.OLDEST] = max(words[Word.OLDEST], last + 1)
             words[Word.SHORTENED] += 1
-            words[Word.OLDEST] = max(words[Word.OLDEST], evicted + 1)
+        for number in evicted:
+            words[self._entry(number)] = 0
         words[Word.SEGMENTS_USED] = len(used) + 1
         taken = set(used)
         return next(number for number in range(geometry.segments) if number not in taken)

@@ -20,7 +20,7 @@ from podtick.history.layout import (
     Word,
 )
 from podtick.history.records import TargetKind, TargetRecord, TargetState, TargetTable
-from podtick.history.segments import SHARED_COLUMNS, Block, SegmentWriter
+from podtick.history.segments import SHARED_COLUMNS, Block, SegmentWriter, read_chain
 from podtick.history.ticks import Tick, write_tick
 
 UNKNOWN_ROW = b"\xff" * ROW_BYTES
@@ -58,8 +58,14 @@ class HistoryWriter:
         """Take up the table of a sampler that died. Whoever lived then goes on when the agent attaches it again."""
         used: set[int] = set()
         for index, record in self._table.all():
+            if record.id in self._index:  # it was being renamed
+                self._table.free(index)
+                continue
             self._index[record.id] = index
+            if record.state is TargetState.LIVE and record.last:  # it was leaving
+                record = self._table.departed(index, record, record.last)
             if record.state is TargetState.LIVE:
+                record = self._complete(record)
                 self._live[record.id] = record
                 self._by_phase[_phase(record)].add(record.id)
                 if record.kind is not TargetKind.NODE:
@@ -69,6 +75,16 @@ class HistoryWriter:
         taken = set(self._index.values())
         self._free_entries = [index for index in self._free_entries if index not in taken]
         self._free_slots = sorted(set(range(self._words[Word.SLOTS_USED])) - used, reverse=True)
+        for record in [record for record in self._live.values() if self.number - record.closed >= MINUTE]:
+            self._close(record)  # it was due: at its next turn the planes would no longer have it
+
+    def _complete(self, record: TargetRecord) -> TargetRecord:
+        """A record whose newest block was written, but not yet said to be closed."""
+        newest = next(read_chain(self.region, record.id, record.head), None)
+        if newest is None or newest.last <= record.closed:
+            return record
+        self._table.block_added(self._index[record.id], newest.last, record.head)
+        return replace(record, closed=newest.last)
 
     def row_before(self, slot: int) -> bytes:
         """The row that the last published tick holds for a slot."""
@@ -116,7 +132,12 @@ class HistoryWriter:
             record = TargetRecord(
                 id_, kind, TargetState.LIVE, slot, parent, self.number + 1, 0, self.number, 0, identity
             )
-            self._index[id_] = self._take_entry()
+            try:
+                self._index[id_] = self._take_entry()
+            except FullError:
+                if kind is not TargetKind.NODE:
+                    self._free_slots.append(slot)
+                raise
             self._live[id_] = record
             self._by_phase[_phase(record)].add(id_)
             self._table.write(self._index[id_], record)
@@ -126,10 +147,16 @@ class HistoryWriter:
         return self._live[id_]
 
     def rename(self, id_: int, identity: bytes) -> None:
-        """Keep another identity for a live target."""
+        """Keep another identity for a live target: in another entry, so that at every instant one of them is whole."""
         record = replace(self._live[id_], identity=identity)
         self._live[id_] = record
+        before = self._index[id_]
+        if self._free_entries:
+            self._index[id_] = self._take_entry()
         self._table.write(self._index[id_], record)
+        if self._index[id_] != before:
+            self._table.free(before)
+            self._free_entries.append(before)
 
     def detach(self, id_: int) -> None:
         """End a target: close what is open of it, keep it among the departed, give its slot away."""

@@ -45,8 +45,10 @@ VIRTUAL = (
     *("gre", "ip6", "sit", "teql", "ip_vti"),
 )
 """Beginnings of the names of interfaces that belong to pods, to bridges between them, or to nobody."""
+_VIRTUAL = tuple(name.encode() for name in VIRTUAL)
 PAGED_BYTES = 3000
 """The kernel answers one read with at most a page of such a file; from this length on there may be more."""
+MOST_BYTES = 4 << 20
 
 
 class WrongProcessError(Exception):
@@ -63,20 +65,25 @@ class NetworkFile:
 
 def interfaces(data: bytes) -> dict[str, dict[str, int]]:
     """Each interface's values by `KEYS`; a line of another shape is passed over."""
-    found: dict[str, dict[str, int]] = {}
-    for line in data.split(b"\n"):
-        name, colon, rest = line.rpartition(b":")
-        values = rest.split()
-        if not colon or len(values) < 16:
-            continue
-        numbers = [_number(value) for value in (*values[0:4], *values[8:12])]
-        found[name.strip().decode("utf-8", "replace")] = dict(zip(KEYS, numbers, strict=True))
-    return found
+    return _interfaces(data, ())
 
 
 def real_interfaces(data: bytes) -> dict[str, dict[str, int]]:
     """The node's own interfaces: `interfaces` without those that belong to pods or to the loopback."""
-    return {name: values for name, values in interfaces(data).items() if not name.startswith(VIRTUAL)}
+    return _interfaces(data, _VIRTUAL)
+
+
+def _interfaces(data: bytes, but: tuple[bytes, ...]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for line in data.split(b"\n"):
+        name, colon, rest = line.lstrip().rpartition(b":")
+        if not colon or name.startswith(but):
+            continue
+        values = rest.split()
+        if len(values) >= 16:
+            numbers = [_number(value) for value in (*values[0:4], *values[8:12])]
+            found[name.decode("utf-8", "replace")] = dict(zip(KEYS, numbers, strict=True))
+    return found
 
 
 def totals(data: bytes) -> tuple[int, ...]:
@@ -104,12 +111,14 @@ def _number(text: bytes) -> int:
 
 
 def read_paged(fd: int, size: int, offset: int = 0) -> bytes:
-    """The whole text of a file that the kernel hands out page by page. Same arguments as `os.pread`."""
+    """The whole text of a file that the kernel hands out page by page, up to `MOST_BYTES`.
+
+    Same arguments as `os.pread`; `size` is what is read at once.
+    """
     data = os.pread(fd, size, offset)
-    while PAGED_BYTES < len(data) < size:
-        more = os.pread(fd, size - len(data), offset + len(data))
-        if not more:
-            break
+    more = data
+    while more and PAGED_BYTES < len(data) < MOST_BYTES:
+        more = os.pread(fd, size, offset + len(data))
         data += more
     return data
 

@@ -15,9 +15,11 @@ from podtick.sources.proc.network import KEYS, real_interfaces
 
 SECTOR_BYTES = 512
 USER_HZ_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+_MEMINFO = {row.v2[8:].encode(): row.v2[8:] for row in NODE_ROWS if row.v2 and row.v2.startswith("meminfo:")}
 NO_DISKS = ("loop", "ram", "zram", "fd", "sr", "nbd")
 """Beginnings of the names of block devices that are no disks."""
-READ_BYTES = 1 << 20
+READ_BYTES = 32768
+"""Read at once: a larger buffer is mapped anew for each read, which costs more than the read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,13 @@ def stat(data: bytes) -> dict[str, int]:
 
 
 def meminfo(data: bytes) -> dict[str, int]:
-    """/proc/meminfo in bytes (the file says kB and means KiB)."""
+    """/proc/meminfo in bytes (the file says kB and means KiB): the keys that the table has."""
     values: dict[str, int] = {}
     for line in data.split(b"\n"):
-        words = line.split()
-        if len(words) >= 2 and words[0].endswith(b":"):
-            values[words[0][:-1].decode("ascii", "replace")] = _number(words[1], 1024 if len(words) == 3 else 1)
+        key, colon, rest = line.partition(b":")
+        name = _MEMINFO.get(key)
+        if name and colon and rest.endswith(b" kB"):
+            values[name] = _number(rest[:-3].strip(), 1024)
     return values
 
 
