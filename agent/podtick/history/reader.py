@@ -126,7 +126,7 @@ class HistoryReader:
         values: list[list[int]] = [[] for _ in columns]
         for start, decoded in reversed(parts):
             low = max(first - start, numbers[-1] + 1 - start if numbers else 0, 0)
-            high = min(last - start + 1, len(decoded[0]) if decoded else 0)
+            high = min(max(last - start + 1, 0), len(decoded[0]) if decoded else 0)
             numbers.extend(range(start + low, start + high))
             for into, column in zip(values, decoded, strict=True):
                 into.extend(column[low:high])
