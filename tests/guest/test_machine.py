@@ -56,7 +56,9 @@ def test_a_boot_that_fails_shows_the_console(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setitem(machine.INIT, "systemd", "/no/such/init")
     state = tmp_path / "state"
     with (
-        pytest.raises(GuestError, match=r"the guest ended .*sshd does not answer\n--- end of console(?s:.*)Kernel panic"),
+        pytest.raises(
+            GuestError, match=r"the guest ended .*sshd does not answer\n--- end of console(?s:.*)Kernel panic"
+        ),
         booted("systemd", state=state),
     ):
         pytest.fail("it booted")

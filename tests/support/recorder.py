@@ -72,6 +72,7 @@ def main(image: str) -> None:
             _unnest(folder)
         subprocess.run(["docker", "unpause", PREFIX + "paused"], check=False, capture_output=True)
         _docker("rm", "-f", *(ids[name] for name in reversed(ids)))
+        _remove_pods()
 
 
 def _parents() -> dict[str, str]:
@@ -113,6 +114,15 @@ def _unnest(folder: Path) -> None:
     for pid in (inner / "cgroup.procs").read_text().split():
         (folder / "cgroup.procs").write_text(pid)
     inner.rmdir()
+
+
+def _remove_pods() -> None:
+    """The engine leaves the pods' cgroups; systemd removes its slices itself."""
+    for top in (CGROUP / "kubepods", *CGROUP.glob("*/kubepods")):
+        for folder in sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True):
+            folder.rmdir()
+        if top.is_dir():
+            top.rmdir()
 
 
 def _await_marks(ids: dict[str, str]) -> None:
