@@ -1,6 +1,7 @@
 """Where no engine has a container: whatever cgroups with processes there are, each a pod of one in `_cgroup`."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from itertools import islice
 
@@ -11,6 +12,8 @@ from podtick.sources.cgroup.discovery import CgroupPaths, list_cgroups
 from podtick.sources.cgroup.mounts import CgroupMounts
 
 SCAN_SECONDS = 5.0
+REST = 1000
+"""Scans take no more than one in so many seconds of a core."""
 MOST_CGROUPS = 500
 
 
@@ -29,13 +32,16 @@ class CgroupRoster:
         """Scan until cancelled, from when it is known whether there is an engine."""
         await self._known.wait()
         while True:
-            found = await asyncio.to_thread(self._scan) if self._wanted() else {}
+            found, cost = await asyncio.to_thread(self._scan) if self._wanted() else ({}, 0.0)
             self.apply(found)
             self.listed.set()
-            await asyncio.sleep(SCAN_SECONDS)
+            await asyncio.sleep(max(SCAN_SECONDS, cost * REST))
 
-    def _scan(self) -> dict[str, CgroupPaths]:
-        return dict(islice(list_cgroups(self._mounts), MOST_CGROUPS))
+    def _scan(self) -> tuple[dict[str, CgroupPaths], float]:
+        """The cgroups there are, and the CPU seconds that it took to find them."""
+        began = time.thread_time()
+        found = dict(islice(list_cgroups(self._mounts), MOST_CGROUPS))
+        return found, time.thread_time() - began
 
     def apply(self, found: dict[str, CgroupPaths]) -> None:
         """Let those who are not among `found` (folders by path) leave, and the new ones join."""

@@ -22,6 +22,7 @@ from podtick.sources.cgroup.mounts import (
 
 WALK_DEPTH = 12
 WALK_FOLDERS = 20_000
+_LEAF_LINKS = 2
 _ID = re.compile(r"[0-9a-f]{64}")
 _SHAPES = (
     *("docker/{0}", "system.slice/docker-{0}.scope"),
@@ -178,6 +179,9 @@ def _folders(top: Path, depth: int) -> Iterator[tuple[Path, bool]]:
         folder, level = waiting.popleft()
         left -= 1
         try:
+            if os.stat(folder).st_nlink == _LEAF_LINKS:  # a folder's links tell its children, without listing files
+                yield folder, False
+                continue
             with os.scandir(folder) as entries:
                 children = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
         except OSError:  # removed since it was listed
