@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from podtick.model.metrics.row import Kind, Level, Metric, PodValue
-from podtick.model.metrics.state import STATES
 from podtick.model.metrics.table import NODE_ROWS, TARGET_ROWS, rows_at
 from podtick.serve.exposition.agent import SELF_ROWS, AgentMetrics
 from podtick.serve.interfaces import SourceHealth, SourceState
@@ -60,13 +59,12 @@ def render() -> str:
 
 
 def _counts() -> str:
-    states = len(STATES) - 1
     node = [row for row in rows_at(Level.NODE) if row.per is None]
     per_disk = [row for row in NODE_ROWS if (row.v2 or "").startswith("diskstats:")]
     per_interface = [row for row in NODE_ROWS if (row.v2 or "").startswith("net/dev:")]
     lines = [
         ("a pod", f"{len(rows_at(Level.POD))}"),
-        ("a container", f"{len(rows_at(Level.CONTAINER)) + states} ({len(STATES)} of them are `state`)"),
+        ("a container", f"{len(rows_at(Level.CONTAINER))}"),
         ("a node", f"{len(node)}, {len(per_disk)} a disk and {len(per_interface)} an interface"),
     ]
     return _table(("", "series"), lines)

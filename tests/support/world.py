@@ -19,6 +19,7 @@ class FakeTarget:
     pod: str
     uid: str
     container: str | None = None
+    first: int = 1
 
 
 @dataclass
@@ -127,11 +128,11 @@ def full_world(pods: int, containers_each: int = 1) -> World:
     rows: list[dict[str, int]] = []
     for pod in range(pods):
         uid = f"{pod:08x}-0000-4000-8000-{pod:012x}"
-        identity = {"namespace": f"team-{pod % 5}", "pod": f"shop-{pod:04d}", "uid": uid}
-        world.roster.all_targets.append(FakeTarget(len(rows), Level.POD, **identity))
+        identity = (f"team-{pod % 5)", "pod": f"shop-{pod:04d}", "uid": uid}
+        world.roster.all_targets.append(FakeTarget(len(rows), Level.POD, *identity))
         rows.append(_row(len(rows)))
         for container in range(containers_each):
-            target = FakeTarget(len(rows), Level.CONTAINER, **identity, container=f"c{container}")
+            target = FakeTarget(len(rows), Level.CONTAINER, *identity, container=f"c{container}")
             world.roster.all_targets.append(target)
             rows.append(_row(len(rows)))
     node = {row.key: plausible(number, 0, row.unit) for number, row in enumerate(NODE_ROWS)}

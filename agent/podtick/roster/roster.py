@@ -31,9 +31,10 @@ class Sink(Protocol):
 
 @dataclass(slots=True)
 class RosterTarget:
-    """A container or pod as it is served. `slot` is its place in the history's planes."""
+    """A container or pod as it is served. `slot` is its place in the history's planes, from tick `first` on."""
 
     slot: int
+    first: int
     level: Level
     identity: Identity
 
@@ -69,6 +70,7 @@ class Member:
     attach: Attach
     process: int | None = None
     slot: int | None = None
+    first: int = 0
     told: dict[str, int | None] = field(default_factory=dict)
 
     @property
@@ -87,6 +89,7 @@ class Pod:
     members: dict[str, Member] = field(default_factory=dict)
     network_owner: int | None = None
     slot: int | None = None
+    first: int = 0
     told: dict[str, int | None] = field(default_factory=dict)
 
 
@@ -108,7 +111,9 @@ class Roster:
         found = self._pods.values() if level is Level.POD else self._members.values()
         if level is Level.NODE:
             return []
-        return [RosterTarget(entry.slot, level, entry.identity) for entry in found if entry.slot is not None]
+        return [
+            RosterTarget(entry.slot, entry.first, level, entry.identity) for entry in found if entry.slot is not None
+        ]
 
     def member(self, key: str) -> Member | None:
         """The member of this key (a container's full ID)."""
@@ -215,9 +220,9 @@ class Roster:
         entry = self._by_id.get(answer.id)
         match answer.kind:
             case "attached" if entry:
-                slot, _, problem = answer.text.partition(" ")
-                if entry.slot != int(slot):
-                    entry.slot = int(slot)
+                slot, first, problem = (*answer.text.split(" ", 2), "")[:3]
+                if (entry.slot, entry.first) != (int(slot), int(first)):
+                    entry.slot, entry.first = int(slot), int(first)
                     self.version += 1
                 if problem:
                     log.warning("target is not wholly readable target=%s problem=%s", entry.identity.text(), problem)

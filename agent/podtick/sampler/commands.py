@@ -105,7 +105,7 @@ class Commands:
             self.say("full", command.id, str(error))
             return
         target = self._targets.by_id[command.id]
-        self.say("attached", command.id, f"{target.slot} {problem}".rstrip())
+        self.say("attached", command.id, f"{target.slot} {target.first} {problem}".rstrip())
 
     def _network(self, command: Network) -> None:
         try:

@@ -24,11 +24,12 @@ NETWORK_BYTES = 65536
 
 @dataclass(slots=True)
 class Target:
-    """One target: its place in the planes and its open files with their stages."""
+    """One target: its place in the planes (from tick `first` on) and its open files with their stages."""
 
     id: int
     kind: TargetKind
     slot: int
+    first: int
     parent: int
     version: int
     paths: Mapping[str, str]
@@ -97,7 +98,9 @@ class Targets:
             target = known
             target.version, target.paths = command.version, dict(command.paths)
         else:
-            target = Target(command.id, kind, record.slot, command.parent, command.version, dict(command.paths))
+            target = Target(
+                command.id, kind, record.slot, record.first, command.parent, command.version, dict(command.paths)
+            )
             self.by_id[command.id] = target
         row = KERNEL_ROW.unpack_from(self._writer.row_before(record.slot)) if earlier else None
         if kind is TargetKind.POD and not known:

@@ -58,6 +58,11 @@ class Target(Protocol):
         ...
 
     @property
+    def first(self) -> int:
+        """The number of its first tick; at earlier ones its slot may have been another's."""
+        ...
+
+    @property
     def level(self) -> Level:
         """`Level.CONTAINER` or `Level.POD`."""
         ...

@@ -62,7 +62,7 @@ NODE = (
         )
     ),
     *(
-        _gauge(f"load{minutes}", Unit.LOAD, f"loadavg:{minutes}", f"Load average over {minutes} minutes.")
+        _gauge(f"load{minutes}", Unit.LOAD, f"loadavg:{minutes}", f"Load average over {minutes} min.")
         for minutes in ("1", "5", "15")
     ),
     *(

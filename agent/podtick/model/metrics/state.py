@@ -27,7 +27,7 @@ STATE = (
         "state",
         Kind.GAUGE,
         Unit.COUNT,
-        "1 for the state it is in: created, running, paused, restarting, removing, exited or dead.",
+        "1, with the state it is in: created, running, paused, restarting, removing, exited or dead.",
         (Level.CONTAINER,),
         told=True,
         per="state",

@@ -10,9 +10,10 @@ from podtick.serve.interfaces import Roster, Target
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A target's slot, its namespace, and its labels as they stand between name and value: `{...} `."""
+    """A target's slot, its first tick, its namespace, and its labels as they stand between name and value: `{...} `."""
 
     slot: int
+    first: int
     namespace: str
     text: str
 
@@ -33,17 +34,22 @@ class LabelCache:
         self._version: int | None = None
         self._labelled: dict[Level, list[Labelled]] = {}
 
-    def at(self, level: Level, namespaces: Collection[str] | None = None) -> list[Labelled]:
-        """All targets of a level, or those in some namespaces; the list is the caller's to read, not to change."""
+    def at(self, level: Level, number: int, namespaces: Collection[str] | None = None) -> list[Labelled]:
+        """The targets of a level, or those in some namespaces, that have a row in tick `number`.
+
+        At an earlier tick than its first, a target's slot may have been another's.
+        """
         version = self._roster.version
         if version != self._version:
             self._labelled = {}
             self._version = version
         if level not in self._labelled:
             self._labelled[level] = [
-                Labelled(target.slot, target.namespace, labels_of(target)) for target in self._roster.targets(level)
+                Labelled(target.slot, target.first, target.namespace, labels_of(target))
+                for target in self._roster.targets(level)
             ]
-        labelled = self._labelled[level]
-        if namespaces is None:
-            return labelled
-        return [one for one in labelled if one.namespace in namespaces]
+        return [
+            one
+            for one in self._labelled[level]
+            if one.first <= number and (namespaces is None or one.namespace in namespaces)
+        ]

@@ -57,7 +57,7 @@ class SampleWriter:
         matcher = selection.matcher()
         # Taken before the first piece goes out, so that a change of the roster in between cannot tear a body.
         labelled = {
-            level: self._labels.at(level, selection.namespaces)
+            level: self._labels.at(level, snapshot.number, selection.namespaces)
             for level in (Level.CONTAINER, Level.POD)
             if selection.wants_level(level)
         }
@@ -132,7 +132,7 @@ def _values(row: Metric, snapshot: Snapshot) -> list[int]:
 def _target_lines(name: str, row: Metric, column: Sequence[int], batch: Sequence[Labelled]) -> str:
     size = len(column)
     if row.per == "state":
-        return "".join(_state_lines(name, column[one.slot], one.text) for one in batch if one.slot < size)
+        return "".join(_state_line(name, column[one.slot], one.text) for one in batch if one.slot < size)
     if row.unit.divisor == 1:
         return "".join(
             [
@@ -150,12 +150,10 @@ def _target_lines(name: str, row: Metric, column: Sequence[int], batch: Sequence
     return "".join(lines).replace(".0\n", "\n")
 
 
-def _state_lines(name: str, value: int, labels: str) -> str:
+def _state_line(name: str, value: int, labels: str) -> str:
     if value >= len(STATES):
         return ""
-    return "".join(
-        f'{name}{labels[:-2]},state="{state}"}} {int(place == value)}\n' for place, state in enumerate(STATES)
-    )
+    return f'{name}{labels[:-2]},state="{STATES[value]}"}} 1\n'
 
 
 def _node_line(name: str, row: Metric, snapshot: Snapshot, devices: _Devices) -> str:
