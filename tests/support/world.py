@@ -128,7 +128,7 @@ def full_world(pods: int, containers_each: int = 1) -> World:
     rows: list[dict[str, int]] = []
     for pod in range(pods):
         uid = f"{pod:08x}-0000-4000-8000-{pod:012x}"
-        identity = (f"team-{pod % 5)", "pod": f"shop-{pod:04d}", "uid": uid}
+        identity = (f"team-{pod % 5}", f"shop-{pod:04d}", uid)
         world.roster.all_targets.append(FakeTarget(len(rows), Level.POD, *identity))
         rows.append(_row(len(rows)))
         for container in range(containers_each):
