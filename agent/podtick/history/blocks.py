@@ -67,8 +67,10 @@ def decode(block: bytes | memoryview, wanted: Sequence[int] | None = None) -> li
     varying = int.from_bytes(data[_HEAD.size : flags_end], "little")
     steps = count - 1
     total = steps * varying.bit_count()
-    if len(data) != firsts_end + 8 * total:
+    if not count or len(data) != firsts_end + 8 * total:
         raise BlockError("not a block: its length does not fit its head")
+    if varying >> columns or max(wanted or (), default=0) >= columns:
+        raise BlockError(f"not a block: it has {columns} columns")
     firsts = array("Q", data[flags_end:firsts_end])
     raw = bytearray(8 * total)
     for place in range(8):
