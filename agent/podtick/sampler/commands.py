@@ -109,7 +109,7 @@ class Commands:
 
     def _network(self, command: Network) -> None:
         try:
-            self.say("network", command.id, self._targets.network(command) or "own")
+            self.say("network", command.id, self._targets.network(command))
         except WrongProcessError as error:
             self.say("network", command.id, f"gone: {error}")
         except OSError as error:

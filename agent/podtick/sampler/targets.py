@@ -4,22 +4,23 @@ import errno
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from struct import Struct
 
 from podtick.history.layout import NODE_BYTES, ROW_BYTES, WORD, Word
 from podtick.history.records import TargetKind
 from podtick.history.writer import HistoryWriter
 from podtick.model.metrics.row import UNKNOWN, Level
-from podtick.model.metrics.table import KERNEL_COLUMNS, NETWORK_COLUMNS, TARGET_COLUMN, TARGET_ROWS
+from podtick.model.metrics.table import KERNEL_COLUMNS, TARGET_COLUMN, TARGET_ROWS
 from podtick.sampler.descriptors import DescriptorBudget, OpenFile
+from podtick.sampler.networks import Networks
 from podtick.sampler.pods import KERNEL_ROW, Child, Pod
 from podtick.sampler.protocol import Attach, Network, Rename, Told
 from podtick.sampler.stages import Stage
 from podtick.sources.cgroup.plan import FilePlan, compile_plan
-from podtick.sources.proc.network import host_namespace, open_network, read_paged, totals
 
+WORD_STRUCT = Struct("<Q")
 DEAR_BYTES = 4096
 """Files read with at least this much room are dear to open again and again."""
-NETWORK_BYTES = 65536
 
 
 @dataclass(slots=True)
@@ -35,7 +36,6 @@ class Target:
     paths: Mapping[str, str]
     files: list[tuple[Stage, OpenFile]] = field(default_factory=list)
     told: dict[int, int] = field(default_factory=dict)
-    network: tuple[Stage, OpenFile, int, int] | None = None  # stage, file, owner, namespace
     pod: Pod | None = None
 
     @property
@@ -49,9 +49,8 @@ class Targets:
 
     def __init__(self, writer: HistoryWriter, proc: str, budget: DescriptorBudget) -> None:
         self._writer = writer
-        self._proc = proc
         self._budget = budget
-        self._host_namespace = host_namespace(proc)
+        self.networks = Networks(proc, budget)
         self._plans = {
             (version, kind): _plans(version, kind)
             for version in (1, 2)
@@ -63,11 +62,11 @@ class Targets:
             for plan in plans
             for transient in (False, True)
         }
-        first, count = NETWORK_COLUMNS
-        self._network_stage = Stage(first, count, NETWORK_BYTES, totals, read=read_paged)
         self._limit_plans = {version: compile_plan(TARGET_ROWS, version, slow=True) for version in (1, 2)}
         self.by_id: dict[int, Target] = {}
-        self._recovered = {record.id: record for record in writer.live()}
+        self._recovered = {
+            record.id: KERNEL_ROW.unpack_from(writer.row_before(record.slot)) for record in writer.live()
+        }
         self._told: set[int] = set()
         self.changed: set[Pod | None] = set()  # pods whose members left since the last tick
         self._suspended: set[OpenFile] = set()
@@ -77,10 +76,6 @@ class Targets:
     def container_stages(self) -> list[Stage]:
         """The sweeps with something to do, in the order in which they run; containers first, then pods' own cgroups."""
         return [stage for stage in self._stages.values() if stage.files]
-
-    def network_stages(self) -> list[Stage]:
-        """The sweep over network namespaces, which comes last of all."""
-        return [self._network_stage] if self._network_stage.files else []
 
     # -- coming and going ------------------------------------------------------------------------------------------
 
@@ -92,9 +87,10 @@ class Targets:
         kind = TargetKind(command.kind)
         known = self.by_id.get(command.id)
         record = self._writer.attach(command.id, kind, command.parent, command.identity.encode())
-        earlier = self._recovered.pop(command.id, None)
+        row = self._recovered.pop(command.id, None)
         if known:
             self._close_files(known)
+            self._set(known, dict.fromkeys(range(KERNEL_COLUMNS), UNKNOWN))  # what the new run has no file for
             target = known
             target.version, target.paths = command.version, dict(command.paths)
         else:
@@ -102,7 +98,6 @@ class Targets:
                 command.id, kind, record.slot, record.first, command.parent, command.version, dict(command.paths)
             )
             self.by_id[command.id] = target
-        row = KERNEL_ROW.unpack_from(self._writer.row_before(record.slot)) if earlier else None
         if kind is TargetKind.POD and not known:
             target.pod = Pod(target.offset, self._own_columns(command.version))
             if row:
@@ -190,10 +185,10 @@ class Targets:
         target.paths = {}
         KERNEL_ROW.pack_into(buffer, plane + target.offset, *(UNKNOWN,) * KERNEL_COLUMNS)
         pod = self.by_id.get(target.parent)
-        if pod and pod.network and pod.network[2] == id_:
-            self._close_network(pod, buffer, plane)
         if pod and pod.pod:
             pod.pod.remove(id_)
+            for column, value in self.networks.close(pod.id, through=id_).items():
+                WORD_STRUCT.pack_into(buffer, plane + pod.offset + column * WORD, value)
         return True
 
     def rename(self, command: Rename) -> None:
@@ -211,8 +206,7 @@ class Targets:
             if parent and parent.pod:
                 parent.pod.remove(id_)
                 self.changed.add(parent.pod)
-            if target.network:
-                self._drop(target.network[0], target.network[1])
+            self.networks.close(id_)
         self._writer.detach(id_)
 
     def keep(self, ids: Iterable[int]) -> None:
@@ -221,37 +215,13 @@ class Targets:
         for id_ in [id_ for id_ in (*self._recovered, *self.by_id) if id_ not in kept]:
             self.detach(id_)
 
-    # -- network ---------------------------------------------------------------------------------------------------
-
     def network(self, command: Network) -> str:
-        """Read a pod's network through a process of it. Returns what it is: `host`, `shared`, or nothing for its own.
-
-        Raises `OSError` or `WrongProcessError` when it cannot be had.
-        """
+        """Read a pod's network through a process of it, as `Networks.open` says."""
         pod = self.by_id.get(command.id)
         if pod is None:
             return ""
-        if pod.network:
-            self._drop(pod.network[0], pod.network[1])
-            pod.network = None
-        opened = open_network(self._proc, command.pid, command.container)
-        taken = {target.network[3] for target in self.by_id.values() if target.network}
-        if opened.namespace == self._host_namespace or opened.namespace in taken:
-            os.close(opened.fd)
-            return "host" if opened.namespace == self._host_namespace else "shared"
-        stage = self._network_stage
-        file = OpenFile(opened.fd, "", pod.offset + stage.first * WORD, command.owner, None)
-        stage.files.append(file)
-        self._budget.open += 1
-        pod.network = (stage, file, command.owner, opened.namespace)
-        return ""
-
-    def _close_network(self, pod: Target, buffer: memoryview, plane: int) -> None:
-        if pod.network:
-            stage, file, _, _ = pod.network
-            stage.blank(file, buffer, plane)
-            self._drop(stage, file)
-            pod.network = None
+        self._set(pod, self.networks.close(pod.id))
+        return self.networks.open(pod.id, pod.offset, command.owner, command.pid, command.container)
 
     # -- what no sweep reads ---------------------------------------------------------------------------------------
 
@@ -259,17 +229,21 @@ class Targets:
         """Remember told columns; they are written into the next plane."""
         target = self.by_id.get(command.id)
         if target:
-            for key, value in command.values.items():
-                target.told[TARGET_COLUMN[key]] = UNKNOWN if value is None else value
-            self._told.add(target.id)
+            values = {TARGET_COLUMN[key]: UNKNOWN if value is None else value for key, value in command.values.items()}
+            self._set(target, values)
 
     def read_limits(self, target: Target) -> None:
         """Open, read and close the limits of a target; they are written into the next plane."""
         for plan in self._limit_plans.get(target.version, ()):
             folder = target.paths.get(plan.controller)
             if folder is not None:
-                target.told[plan.first] = _read_limit(folder, plan)
-                self._told.add(target.id)
+                self._set(target, {plan.first: _read_limit(folder, plan)})
+
+    def _set(self, target: Target, values: Mapping[int, int]) -> None:
+        """Have columns of a target written into the next plane, before its sweeps."""
+        if values:
+            target.told.update(values)
+            self._told.add(target.id)
 
     def take_told(self) -> list[tuple[Target, dict[int, int]]]:
         """What has been told, or read of limits, since the last call."""
