@@ -12,6 +12,7 @@ from podtick.roster.cgroups import CgroupRoster
 from podtick.roster.engine import EngineRoster
 from podtick.roster.roster import Roster
 from podtick.roster.supervisor import Supervisor
+from podtick.sampler.descriptors import DescriptorBudget
 from podtick.serve.app import Services, make_app
 from podtick.serve.connections import HttpServer
 from podtick.serve.exposition.samples import DeviceParsers
@@ -29,6 +30,7 @@ FAILURE = 1
 
 def run(settings: AgentSettings) -> int:
     """Run the agent until SIGINT or SIGTERM; returns the exit code."""
+    DescriptorBudget.of_process()  # raises the soft limit: each connection takes a descriptor
     return asyncio.run(_Agent(settings).run())
 
 
