@@ -32,11 +32,15 @@ MOST_HOPS = 8
 
 @dataclass(slots=True)
 class Followed:
-    """What is known of one container: its details, its pod's identity (final once found), the run being sampled."""
+    """What is known of one container: its details, its pod's identity (final once found), and the run being sampled.
+
+    `started`: when that run began, in unix ns, as far as the engine has said.
+    """
 
     details: ContainerDetails
     pod: Identity
-    run: tuple[int | None, int | None] | None = None
+    sampled: bool = False
+    started: int | None = None
     restarts: int = 0
     tried: int = 0
 
@@ -113,7 +117,7 @@ class EngineRoster:
             await self._start(member, followed)
         else:
             self._roster.stop(member)
-            followed.run = None
+            followed.sampled = False
         self._tell(member, followed, before)
 
     def _pod_of(self, details: ContainerDetails, known: dict[str, ContainerDetails]) -> Identity:
@@ -132,8 +136,13 @@ class EngineRoster:
 
     async def _start(self, member: Member, followed: Followed) -> None:
         details = followed.details
-        run = (details.started_at_ns, details.pid)
-        if followed.run == run or self._mounts is None:
+        started = details.started_at_ns
+        process = details.pid if details.network_mode not in ("host", "none") else None
+        if followed.sampled and (started is None or followed.started in (None, started)):
+            followed.started = started or followed.started  # an engine that hangs tells it only later
+            self._roster.found_process(member, process)
+            return
+        if self._mounts is None:
             return
         paths = await asyncio.to_thread(locate_container, self._mounts, details.id, details.pid, self._proc)
         if paths is None:
@@ -141,9 +150,7 @@ class EngineRoster:
             return
         self.state.unreadable.discard(details.id)
         fresh = (details.started_at_ns or 0) >= self._since_ns
-        followed.run, followed.tried = run, 0
-        own_network = details.network_mode not in ("host", "none")
-        process = details.pid if own_network else None
+        followed.sampled, followed.started, followed.tried = True, started, 0
         self._roster.start(member, paths.version, folders_by_controller(paths), process, fresh=fresh)
 
     def _try_again(self, followed: Followed) -> None:

@@ -165,6 +165,13 @@ class Roster:
         if member.pod.network_owner in (None, member.id):
             self._choose_network(member.pod)
 
+    def found_process(self, member: Member, process: int | None) -> None:
+        """The process of a member that runs has become known."""
+        if process and member.running and member.process is None:
+            member.process = process
+            if member.pod.network_owner is None:
+                self._choose_network(member.pod)
+
     def stop(self, member: Member) -> None:
         """A member no longer runs. The sampler finds that out by itself, and earlier."""
         member.attach = Attach(member.id, TargetKind.CONTAINER, member.pod.id, identity=member.identity.text())
