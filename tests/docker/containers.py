@@ -1,0 +1,75 @@
+"""Containers of one test, and what the kernel itself says of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from podtick.sources.cgroup.discovery import CgroupPaths, locate_container
+from podtick.sources.cgroup.mounts import read_mounts
+from tests.support.engine import Engine
+
+BUSY = ("sh", "-c", "while :; do :; done")
+MIB = 1 << 20
+PROC = Path("/proc")
+CGROUP = Path("/sys/fs/cgroup")
+
+
+class Containers:
+    """Runs containers, and removes all that it ran when the test ends."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._made: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        there = set(self.engine.docker("ps", "--all", "--quiet", "--no-trunc").split())
+        if mine := there.intersection(self._made):
+            self.engine.remove(*mine)
+
+    def run(self, name: str, *command: str, options: Sequence[str] = (), network: str = "none") -> str:
+        """A container that goes on by itself; its full ID."""
+        return self._docker("run", "--detach", name, command, ["--network", network, *options])
+
+    def create(self, name: str, *command: str, options: Sequence[str] = ()) -> str:
+        """A container that was never started; its full ID."""
+        return self._docker("create", "", name, command, ["--network", "none", *options])
+
+    def _docker(self, verb: str, flag: str, name: str, command: Sequence[str], options: Sequence[str]) -> str:
+        words = command or ("sleep", "100000")
+        flags = [flag] if flag else []
+        id_ = self.engine.docker(verb, *flags, "--name", name, *options, Engine.IMAGE, *words)
+        self._made.append(id_)
+        return id_
+
+    def execute(self, name: str, *command: str) -> str:
+        """What a command inside a container printed."""
+        return self.engine.docker("exec", name, *command, timeout=120)
+
+    def paths(self, name: str) -> CgroupPaths:
+        """The container's cgroup folders."""
+        mounts = read_mounts(PROC, CGROUP)
+        assert mounts is not None
+        id_, pid = self.engine.docker("inspect", "--format", "{{.Id}} {{.State.Pid}}", name).split()
+        found = locate_container(mounts, id_, int(pid), PROC)
+        assert found is not None
+        return found
+
+
+def kernel_text(paths: CgroupPaths, file: str) -> str:
+    """A cgroup file of a container."""
+    folder = paths.folder_of(file)
+    assert folder is not None, file
+    return (folder / file).read_text()
+
+
+def cpu_usage_ns(paths: CgroupPaths) -> int:
+    """CPU time as the kernel counts it, in ns (on v2 it is rounded down to us)."""
+    if paths.version == 1:
+        return int(kernel_text(paths, "cpuacct.usage"))
+    return int(kernel_text(paths, "cpu.stat").split()[1]) * 1000
