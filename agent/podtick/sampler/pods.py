@@ -5,8 +5,9 @@ follows the row's `PodValue`. On plain Docker that is all of a pod; in Kubernete
 not get right.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import gt, itemgetter
 from struct import Struct
 
 from podtick.model.metrics.row import MAX_VALUE, UNKNOWN, UNLIMITED, Kind, PodValue
@@ -18,6 +19,7 @@ _LONE = frozenset(column for column, row in enumerate(_ROWS) if row.pod is PodVa
 _SUMS = tuple(column for column, row in enumerate(_ROWS) if row.kind is Kind.GAUGE and row.pod is PodValue.SUM)
 _LIMITS = tuple(column for column, row in enumerate(_ROWS) if row.pod is PodValue.SUM_OF_LIMITS)
 _LONE_GAUGES = tuple(column for column in _LONE if _ROWS[column].kind is Kind.GAUGE)
+_counters_of: Callable[[Sequence[int]], tuple[int, ...]] = itemgetter(*_COUNTERS)
 KERNEL_ROW = Struct(f"<{KERNEL_COLUMNS}Q")
 
 
@@ -44,7 +46,7 @@ class Pod:
         self.children: dict[int, Child] = {}
         self._sums: list[int | None] = [None] * KERNEL_COLUMNS
         self._alone = True  # only ever one container: the pod's row is that one's
-        self._row = b""
+        self._row: Sequence[int] = ()
 
     def restore(self, row: Sequence[int]) -> None:
         """Take up the sums where an earlier sampler left them: `row` is the pod's last published one."""
@@ -76,10 +78,9 @@ class Pod:
         """From now on the pod is more than its only container: take over what that one has counted."""
         if self._alone and self._row and len(self.children) == 1:
             (child,) = self.children.values()
-            row = KERNEL_ROW.unpack(self._row)
             for column in _COUNTERS:
-                if row[column] <= MAX_VALUE:
-                    self._sums[column] = child.counted[column] = row[column]
+                if self._row[column] <= MAX_VALUE:
+                    self._sums[column] = child.counted[column] = self._row[column]
         self._alone = False
 
     def compute(self, buffer: memoryview, plane: int) -> None:
@@ -88,9 +89,12 @@ class Pod:
         if self._alone and len(self.children) == 1 and not self.own:
             (child,) = self.children.values()
             source = plane + child.offset
-            self._row = bytes(buffer[source : source + KERNEL_ROW.size])
-            buffer[start : start + KERNEL_ROW.size] = self._row
-            return
+            row = KERNEL_ROW.unpack_from(buffer, source)
+            if not _falls(self._row, row):
+                self._row = row
+                buffer[start : start + KERNEL_ROW.size] = buffer[source : source + KERNEL_ROW.size]
+                return
+            self._settle()
         rows = [KERNEL_ROW.unpack_from(buffer, plane + child.offset) for child in self.children.values()]
         self._count(rows)
         values = self._values(rows)
@@ -133,6 +137,16 @@ class Pod:
             for column in _LONE_GAUGES:
                 values[column] = rows[0][column]
         return values
+
+
+def _falls(before: Sequence[int], row: Sequence[int]) -> bool:
+    """Whether a counter is less than it was, or not known any more: what it is later may be less."""
+    if not before:
+        return False
+    old, new = _counters_of(before), _counters_of(row)
+    if not any(map(gt, old, new)) and new.count(UNKNOWN) <= old.count(UNKNOWN):
+        return False
+    return any(was <= MAX_VALUE and (now < was or now > MAX_VALUE) for was, now in zip(old, new, strict=True))
 
 
 def _sum(values: Iterable[int]) -> int:

@@ -13,6 +13,9 @@ from podtick.model.metrics.row import UNKNOWN
 from podtick.sampler.descriptors import OpenFile
 from podtick.sampler.pods import Pod
 from podtick.sources.cgroup.formats import Parser
+from podtick.sources.proc.network import read_paged
+
+WHOLE_BYTES = 1 << 20
 
 
 @dataclass(slots=True)
@@ -66,6 +69,8 @@ class Stage:
                         return
                     if data != file.last:
                         file.last = data
+                        if len(data) == size:
+                            data = self._whole(file)  # longer than expected: never a number cut off
                         pack_into(buffer, plane + file.offset, *parse(data))
                         changed.add(file.pod)
                 return
@@ -76,6 +81,14 @@ class Stage:
                 tally.failed.append((self, file, error))
                 self.blank(file, buffer, plane)
                 changed.add(file.pod)
+
+    def _whole(self, file: OpenFile) -> bytes:
+        fd = file.fd if file.fd >= 0 else os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return read_paged(fd, WHOLE_BYTES)
+        finally:
+            if fd != file.fd:
+                os.close(fd)
 
     def blank(self, file: OpenFile, buffer: memoryview, plane: int) -> None:
         """Make the columns of a file unknown in a plane, and its next text a new one."""

@@ -21,7 +21,7 @@ from podtick.sampler.stages import Stage, Tally
 from podtick.sampler.targets import Targets
 
 Lost = list[OpenFile | None]
-LIMITS_EVERY = 30
+LIMITS_EVERY = 60
 """Ticks from one reading of a target's limits to the next."""
 
 

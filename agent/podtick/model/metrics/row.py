@@ -71,7 +71,7 @@ class Metric:
 
     `pod_cgroup` names the cgroup versions on which the kernel's number on a pod's own cgroup is right (it never is
     for CFS throttling, which is not hierarchical); on the others the pod's value is made as `pod` says.
-    `slow` rows are limits: read every ten seconds and whenever the roster says that they changed.
+    `slow` rows are limits: read once a minute and whenever the roster says that they changed.
     `labels` are constant labels that tell rows of one name apart; `per` names the label (device) under which the
     latest tick is exposed piece by piece, while the history holds the sum.
     """

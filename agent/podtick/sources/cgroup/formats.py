@@ -9,14 +9,21 @@ Sources: the kernel's documents `admin-guide/cgroup-v2`, `admin-guide/cgroup-v1/
 """
 
 import os
+import re
 from collections.abc import Callable, Sequence
-from operator import itemgetter
+from dataclasses import dataclass
+from operator import mul
 
 from podtick.model.metrics.row import MAX_VALUE, UNKNOWN, UNLIMITED
 
 Parser = Callable[[bytes], Sequence[int]]
 
 USER_HZ_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+SAFE_DIGITS = 15
+SAFE = rb"(\d{1,15})"
+"""A number that fits into a column whatever its unit; longer ones take the way on which that is checked."""
+_AVERAGES = rb" avg10=[0-9.]+ avg60=[0-9.]+ avg300=[0-9.]+ total="
+PRESSURE = re.compile(b"some" + _AVERAGES + SAFE + b"\nfull" + _AVERAGES + SAFE + b"\n").match
 V1_UNLIMITED = 2**63 - 2**20
 """v1 writes "no limit" as the largest multiple of the page size below 2^63, whatever the page size."""
 
@@ -31,10 +38,10 @@ def number(text: bytes, scale: int = 1) -> int:
 
 def single(data: bytes) -> Sequence[int]:
     """A file of one number, such as `memory.current`; `max` is no limit."""
-    text = data.strip()
-    if text == b"max":
-        return (UNLIMITED,)
-    return (number(text),)
+    text = data[:-1]
+    if len(text) <= SAFE_DIGITS and text.isdigit():
+        return (int(text),)
+    return (UNLIMITED if data == b"max\n" else number(data.strip()),)
 
 
 def v1_limit(data: bytes) -> Sequence[int]:
@@ -46,44 +53,68 @@ def v1_limit(data: bytes) -> Sequence[int]:
 def keyed(keys: Sequence[bytes], scales: Sequence[int]) -> Parser:
     """A flat keyed file: `KEY VALUE` lines, such as `memory.stat`.
 
-    The places of the keys are learned from the text and proven again at each call, so that the usual call is one split
-    and one look.
+    The kernel lays a file out in one way for as long as it runs. That way is learned as a pattern of all lines from the
+    first wanted key to the last; a text that does not match it to the letter is read line by line.
     """
     wanted = tuple(keys)
-    plain = all(scale == 1 for scale in scales)
-    layout: tuple[Callable[[list[bytes]], object], Callable[[list[bytes]], object]] | None = None
+    scaled = tuple(scales) if set(scales) != {1} else None
+    layout: Layout | None = None
 
     def parse(data: bytes) -> Sequence[int]:
         nonlocal layout
-        tokens = data.split()
-        try:
-            if layout and layout[0](tokens) == wanted:
-                texts = layout[1](tokens)
-                values = list(map(int, texts))  # type: ignore[call-overload]
-                if plain and max(values) <= MAX_VALUE and min(values) >= 0:
-                    return values
-        except (IndexError, ValueError):
-            pass
-        lines = dict(zip(tokens[::2], tokens[1::2], strict=False)) if len(tokens) % 2 == 0 else _pairs(data)
-        places = [tokens.index(key) if key in lines else -1 for key in wanted]
-        if len(wanted) > 1 and min(places) >= 0:
-            layout = (itemgetter(*places), itemgetter(*(place + 1 for place in places)))
+        if layout:
+            found = layout.match(data, data.find(layout.anchor) + 1)
+            if found:
+                values = list(map(int, found.groups()))
+                if layout.order:
+                    values = [values[place] for place in layout.order]
+                return values if scaled is None else list(map(mul, values, scaled))
+        lines = _pairs(data)
+        layout = Layout.learn(list(lines), wanted)
         return [number(lines.get(key, b""), scale) for key, scale in zip(wanted, scales, strict=True)]
 
     return parse
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a flat keyed file is laid out: `match` its lines from behind `anchor` on; `order` where groups are to go."""
+
+    anchor: bytes
+    match: Callable[[bytes, int], re.Match[bytes] | None]
+    order: tuple[int, ...]
+
+    @classmethod
+    def learn(cls, keys: Sequence[bytes], wanted: Sequence[bytes]) -> "Layout | None":
+        """The layout of a file with these keys, in their order; `None` where a wanted one is missing."""
+        places = [keys.index(key) for key in wanted if key in keys]
+        if len(places) < len(wanted):
+            return None
+        first, last = min(places), max(places)
+        lines = [(re.escape(key), SAFE if key in wanted else rb"\d+") for key in keys[first : last + 1]]
+        pattern = re.compile(b"".join([key + b" " + value + b"\n" for key, value in lines]))
+        anchor = b"\n" + keys[first] + b" "
+        ascending = sorted(places)
+        order = () if places == ascending else tuple(ascending.index(place) for place in places)
+        return cls(anchor, pattern.match, order)
+
+
 def _pairs(data: bytes) -> dict[bytes, bytes]:
-    """`KEY VALUE` lines, those of another shape passed over."""
-    return {words[0]: words[1] for line in data.split(b"\n") if len(words := line.split()) == 2}
+    """Whole `KEY VALUE` lines, those of another shape passed over."""
+    return {words[0]: words[1] for line in data.split(b"\n")[:-1] if len(words := line.split()) == 2}
 
 
 def pressure(keys: Sequence[bytes]) -> Parser:
     """`cpu.pressure` and its like: the `total=` of the lines named (`some`, `full`), microseconds."""
+    both = tuple(keys) == (b"some", b"full")
 
     def parse(data: bytes) -> Sequence[int]:
-        totals = {line[:4]: line[line.rfind(b"total=") + 6 :] for line in data.split(b"\n") if b"total=" in line}
-        return [number(totals.get(key, b"").strip(), 1000) for key in keys]
+        found = PRESSURE(data) if both else None
+        if found:
+            some, full = found.groups()
+            return (int(some) * 1000, int(full) * 1000)
+        totals = {line[:4]: line[line.rfind(b"total=") + 6 :] for line in data.split(b"\n")[:-1] if b"total=" in line}
+        return [number(totals.get(key, b""), 1000) for key in keys]
 
     return parse
 
@@ -117,21 +148,24 @@ def blkio(keys: Sequence[bytes]) -> Parser:
 
     Some kernels list nothing, or zeros, until a throttle rule exists on the disk: nothing on any device is unknown.
     """
+    nothing = (UNKNOWN,) * len(keys)
 
     def parse(data: bytes) -> Sequence[int]:
+        if b":" not in data:
+            return nothing
         sums = dict.fromkeys(keys, 0)
         anything = False
-        for line in data.split(b"\n"):
+        for line in data.split(b"\n")[:-1]:
             words = line.split()
             if len(words) == 3 and b":" in words[0]:
                 value = number(words[2])
                 if value == UNKNOWN:
-                    return [UNKNOWN] * len(keys)
+                    return nothing
                 anything = anything or value > 0
                 if words[1] in sums:
                     sums[words[1]] += value
         if not anything:
-            return [UNKNOWN] * len(keys)
+            return nothing
         return [value if value <= MAX_VALUE else UNKNOWN for value in sums.values()]
 
     return parse

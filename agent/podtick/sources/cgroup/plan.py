@@ -15,7 +15,8 @@ from podtick.sources.cgroup.formats import Parser
 _BESIDE = {"cpu.cfs_quota_us": "cpu.cfs_period_us"}
 _SIZES = {"memory.stat": 8192, "io.stat": 65536}
 _BLKIO_BYTES = 65536
-_USUAL_BYTES = 512
+_USUAL_BYTES = 448
+"""Small enough for the interpreter's own allocator; a longer text is read again (`sampler/stages.py`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,16 @@
 
 import os
 import stat as stat_
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import add
 
 from podtick.model.metrics.row import MAX_VALUE, UNKNOWN
 
 FIELDS = ("bytes", "packets", "errs", "drop")
 KEYS = tuple(f"{direction}_{field}" for direction in ("receive", "transmit") for field in FIELDS)
 """The values of an interface, in the order of the metric table's network rows."""
+UNKNOWN_TOTALS = (UNKNOWN,) * len(KEYS)
 VIRTUAL = (
     *(
         "lo",
@@ -86,24 +89,23 @@ def _interfaces(data: bytes, but: tuple[bytes, ...]) -> dict[str, dict[str, int]
     return found
 
 
-def totals(data: bytes) -> tuple[int, ...]:
+def totals(data: bytes) -> Sequence[int]:
     """The sums over all interfaces but lo, by `KEYS`; `UNKNOWN` where there is no other, or the text is torn."""
-    sums = [0] * len(KEYS)
-    anything = False
-    try:
-        for line in data.split(b"\n")[2:-1]:
-            name, _, rest = line.rpartition(b":")
-            if name.strip() == b"lo":
-                continue
-            anything = True
-            values = rest.split()
-            for place, value in enumerate((*values[0:4], *values[8:12])):
-                sums[place] += int(value)
-    except ValueError:
-        return (UNKNOWN,) * len(KEYS)
-    if not anything or not data.endswith(b"\n"):
-        return (UNKNOWN,) * len(KEYS)
-    return tuple(value if 0 <= value <= MAX_VALUE else UNKNOWN for value in sums)
+    sums: list[int] | None = None
+    if not data.endswith(b"\n"):
+        return UNKNOWN_TOTALS
+    for line in data.split(b"\n")[2:-1]:
+        name, _, rest = line.rpartition(b":")
+        values = rest.split()
+        if len(values) != 16 or not b"".join(values).isdigit():
+            return UNKNOWN_TOTALS
+        if name.endswith(b"lo") and name.strip() == b"lo":
+            continue
+        numbers = list(map(int, (*values[0:4], *values[8:12])))
+        sums = numbers if sums is None else list(map(add, sums, numbers))
+    if sums is None or max(sums) > MAX_VALUE:
+        return UNKNOWN_TOTALS
+    return sums
 
 
 def _number(text: bytes) -> int:
