@@ -5,8 +5,11 @@ Answers: `tick`, `gone`, `full`, `network`, `ready`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from podtick.history.records import TargetKind
 
 MAX_LINE = 64 * 1024
 """Longest line that either side takes; a longer one is a fault of the other side."""
@@ -105,9 +108,35 @@ def decode_command(line: bytes) -> Command:
     """The command of a line; raises `ProtocolError`."""
     try:
         fields = json.loads(line)
-        return _COMMANDS[fields.pop("do")](**fields)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        kind = _COMMANDS[fields.pop("do")]
+        for name, value in fields.items():
+            if not _FITS[name](value):
+                raise ValueError(f"{name} cannot be {str(value)[:50]!r}")
+        return kind(**fields | ({"ids": tuple(fields["ids"])} if kind is Keep else {}))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ProtocolError(f"not a command: {line[:200]!r} ({error})") from None
+
+
+def _is_word(value: object) -> bool:
+    """Whether it fits into a word of the history."""
+    return type(value) is int and 0 <= value < 2**64
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("id", "parent", "owner"), _is_word),
+    **dict.fromkeys(("identity", "container"), _is_text),
+    "kind": lambda value: _is_word(value) and value in set(TargetKind),
+    "version": lambda value: _is_word(value) and value <= 2,
+    "pid": lambda value: _is_word(value) and value < 2**31,
+    "fresh": lambda value: isinstance(value, bool),
+    "paths": lambda value: all(map(_is_text, value.values())),
+    "values": lambda value: all(each is None or _is_word(each) for each in value.values()),
+    "ids": lambda value: isinstance(value, list) and all(map(_is_word, value)),
+}
 
 
 def encode_answer(answer: Answer) -> bytes:
@@ -120,5 +149,5 @@ def decode_answer(line: bytes) -> Answer:
     try:
         kind, id_, text = json.loads(line)
         return Answer(str(kind), int(id_), str(text))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise ProtocolError(f"not an answer: {line[:200]!r} ({error})") from None
