@@ -92,7 +92,7 @@ class Stage:
 
     def blank(self, file: OpenFile, buffer: memoryview, plane: int) -> None:
         """Make the columns of a file unknown in a plane, and its next text a new one."""
-        file.last = b""
+        file.last = None
         self.pack_into(buffer, plane + file.offset, *self.unknown)
 
     def _open_read_close(self, file: OpenFile, tally: Tally) -> bytes:

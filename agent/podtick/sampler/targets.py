@@ -277,7 +277,7 @@ class Targets:
         """The thread that was stuck in this file has returned."""
         if file in self._suspended:
             self._suspended.remove(file)
-            file.last = b""
+            file.last = None
             stage.files.append(file)
 
 
