@@ -4,7 +4,19 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.guest.agent import GuestAgent, GuestContainers, running_agent
 from tests.support.guest import Driver, Guest, GuestUnavailableError, booted, install_podtick
+
+IDLE = "exec sleep 100000"
+SCENE = {
+    "idle": (IDLE, ["--network=none"]),
+    "busy": ("while :; do :; done", ["--cpus=0.05", "--network=none"]),
+    "disk": (IDLE, ["--volume=/var/lib/podtick-test:/data", "--network=host"]),
+    "small": (IDLE, ["--memory=16m", "--memory-swap=80m", "--shm-size=64m", "--pids-limit=20", "--network=none"]),
+    "server": ("mkdir /www; exec httpd -f -p 80 -h /www", []),
+    "sidecar": (IDLE, ["--network=container:server"]),
+    "client": (IDLE, ["--restart=always"]),
+}
 
 
 @pytest.fixture(scope="session", params=["systemd", "cgroupfs"])
@@ -17,3 +29,25 @@ def guest(request: pytest.FixtureRequest) -> Iterator[Guest]:
             yield machine
     except GuestUnavailableError as reason:
         pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def agent(guest: Guest) -> Iterator[GuestAgent]:
+    """The agent of a guest; it must end well after all tests there."""
+    with running_agent(guest) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def scene(guest: Guest, agent: GuestAgent) -> Iterator[GuestContainers]:
+    """Containers that the agent has seen from their beginning, shared because starting one takes seconds."""
+    containers = GuestContainers(guest)
+    containers.swap()
+    containers.run({name: SCENE[name] for name in SCENE if name != "sidecar"})
+    containers.run({"sidecar": SCENE["sidecar"]})
+    try:
+        usage = "podtick_container_cpu_usage_seconds_total"
+        agent.wait_for(lambda scrape: {each.labels["container"] for each in scrape.all(usage)} >= set(SCENE), "all")
+        yield containers
+    finally:
+        containers.remove()
