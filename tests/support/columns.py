@@ -1,4 +1,4 @@
-"""What a row of the metric table should hold, from the kernel's text: written for tests, apart from podtick's parsers."""
+"""What a row of the metric table should hold, from the kernel's text: a parser for tests, apart from podtick's own."""
 
 import re
 from collections.abc import Callable
