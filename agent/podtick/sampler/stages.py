@@ -12,10 +12,13 @@ from struct import Struct
 from podtick.model.metrics.row import UNKNOWN
 from podtick.sampler.descriptors import OpenFile
 from podtick.sampler.pods import Pod
+from podtick.sources.cgroup.batches import BatchParser
 from podtick.sources.cgroup.formats import Parser
 from podtick.sources.proc.network import read_paged
 
 WHOLE_BYTES = 1 << 20
+MANY = 8
+"""From so many changed texts on it pays to parse them together."""
 
 
 @dataclass(slots=True)
@@ -31,7 +34,8 @@ class Tally:
 class Stage:
     """A sweep over `files`, each of at most `size` bytes, whose text `parse` turns into the columns from `first` on.
 
-    `read` is `os.pread`, or one of its kind. `transient` files are opened, read and closed at each tick.
+    `read` is `os.pread`, or one of its kind. `transient` files are opened, read and closed at each tick. Texts
+    that have changed are gathered in `batch` and stored together: many small texts are parsed at once where that can be done.
     """
 
     first: int
@@ -40,7 +44,9 @@ class Stage:
     parse: Parser
     read: Callable[[int, int, int], bytes] = os.pread
     transient: bool = False
+    parse_many: BatchParser | None = None
     files: list[OpenFile] = field(default_factory=list)
+    batch: list[OpenFile] = field(default_factory=list)
     pack_into: Callable[..., None] = field(init=False)
     unknown: tuple[int, ...] = field(init=False)
 
@@ -51,14 +57,13 @@ class Stage:
     def sweep(
         self, files: Iterator[OpenFile], buffer: memoryview, plane: int, tally: Tally, lost: list[OpenFile | None]
     ) -> None:
-        """Read what `files` still gives into the plane at byte `plane`.
+        """Read what `files` still gives; what has changed is then in `batch`, for `store`.
 
         `lost` is empty as long as this thread owns the pass. Once it is not, the file just read is left in it, its text
         unused: whoever owns the pass now goes on with the same iterator.
         """
         read = self._open_read_close if self.transient else None
-        pread, size, parse, pack_into = self.read, self.size, self.parse, self.pack_into
-        changed = tally.changed
+        pread, size, batch = self.read, self.size, self.batch
         file: OpenFile
         while True:
             try:
@@ -69,10 +74,7 @@ class Stage:
                         return
                     if data != file.last:
                         file.last = data
-                        if len(data) == size:
-                            data = self._whole(file)  # longer than expected: never a number cut off
-                        pack_into(buffer, plane + file.offset, *parse(data))
-                        changed.add(file.pod)
+                        batch.append(file)
                 return
             except OSError as error:
                 if lost:
@@ -80,15 +82,23 @@ class Stage:
                     return
                 tally.failed.append((self, file, error))
                 self.blank(file, buffer, plane)
-                changed.add(file.pod)
+                tally.changed.add(file.pod)
 
-    def _whole(self, file: OpenFile) -> bytes:
-        fd = file.fd if file.fd >= 0 else os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return read_paged(fd, WHOLE_BYTES)
-        finally:
-            if fd != file.fd:
-                os.close(fd)
+    def store(self, buffer: memoryview, plane: int, tally: Tally) -> None:
+        """Parse the texts in `batch` into the plane at byte `plane`."""
+        read = [(file, file.last) for file in self.batch if file.last is not None]  # not blanked since
+        self.batch.clear()
+        if not read:
+            return
+        batch, texts = zip(*read, strict=True)
+        if max(map(len, texts)) >= self.size:  # longer than expected: never a number cut off
+            texts = tuple(_whole(file) if len(text) >= self.size else text for file, text in read)
+        columns = self.parse_many(texts) if self.parse_many and len(batch) >= MANY else None
+        rows = zip(*columns, strict=True) if columns else map(self.parse, texts)
+        pack_into = self.pack_into
+        for file, row in zip(batch, rows, strict=True):
+            pack_into(buffer, plane + file.offset, *row)
+        tally.changed.update([file.pod for file in batch])
 
     def blank(self, file: OpenFile, buffer: memoryview, plane: int) -> None:
         """Make the columns of a file unknown in a plane, and its next text a new one."""
@@ -101,4 +111,19 @@ class Stage:
         try:
             return self.read(fd, self.size, 0)
         finally:
+            os.close(fd)
+
+
+def _whole(file: OpenFile) -> bytes:
+    """The whole text of a file; nothing, which is unknown, when it has gone meanwhile."""
+    try:
+        fd = file.fd if file.fd >= 0 else os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return read_paged(fd, WHOLE_BYTES)
+    except OSError:
+        return b""
+    finally:
+        if fd != file.fd:
             os.close(fd)

@@ -57,7 +57,7 @@ class Targets:
             for kind in (TargetKind.CONTAINER, TargetKind.POD)
         }
         self._stages = {
-            (key, plan.file, transient): Stage(plan.first, plan.count, plan.size, plan.parse, transient=transient)
+            (key, plan.file, transient): _stage(plan, transient=transient)
             for key, plans in self._plans.items()
             for plan in plans
             for transient in (False, True)
@@ -279,6 +279,10 @@ class Targets:
             self._suspended.remove(file)
             file.last = None
             stage.files.append(file)
+
+
+def _stage(plan: FilePlan, *, transient: bool) -> Stage:
+    return Stage(plan.first, plan.count, plan.size, plan.parse, transient=transient, parse_many=plan.parse_many)
 
 
 def _plans(version: int, kind: TargetKind) -> tuple[FilePlan, ...]:

@@ -96,7 +96,7 @@ class Ticker:
             with self._ownership:
                 if lost:
                     return
-                self.stages.pop()
+                self.stages.pop().store(self._buffer, self._plane, self._tally)
                 if self._tally.failed:
                     self._settle_failures()
                 self._next_stage()

@@ -39,9 +39,11 @@ def number(text: bytes, scale: int = 1) -> int:
 def single(data: bytes) -> Sequence[int]:
     """A file of one number, such as `memory.current`; `max` is no limit."""
     text = data[:-1]
-    if len(text) <= SAFE_DIGITS and text.isdigit():
+    if len(text) <= SAFE_DIGITS and text.isdigit() and data.endswith(b"\n"):
         return (int(text),)
-    return (UNLIMITED if data == b"max\n" else number(data.strip()),)
+    if data == b"max\n":
+        return (UNLIMITED,)
+    return (number(data.strip()) if data.endswith(b"\n") else UNKNOWN,)
 
 
 def v1_limit(data: bytes) -> Sequence[int]:

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 
 from podtick.model.metrics.row import Metric
 from podtick.model.metrics.table import TARGET_COLUMN
-from podtick.sources.cgroup import formats
+from podtick.sources.cgroup import batches, formats
+from podtick.sources.cgroup.batches import BatchParser
 from podtick.sources.cgroup.formats import Parser
 
 _BESIDE = {"cpu.cfs_quota_us": "cpu.cfs_period_us"}
 _SIZES = {"memory.stat": 8192, "io.stat": 65536}
 _BLKIO_BYTES = 65536
+_ALONE = ("io.stat", "cpu.max", "cpu.cfs_quota_us", "memory.limit_in_bytes", "memory.stat")
+"""Files that are read one by one: of another form, or so long that it makes no difference."""
 _USUAL_BYTES = 448
 """Small enough for the interpreter's own allocator; a longer text is read again (`sampler/stages.py`)."""
 
@@ -24,7 +27,7 @@ class FilePlan:
     """One file of a cgroup: columns `first` to `first + count - 1` are what `parse` makes of at most `size` bytes.
 
     `controller` is the v1 hierarchy it lies in; on v2 (and for pressure on v1) it is `unified`. `beside` is a second
-    file whose text `parse` wants after the first one's.
+    file whose text `parse` wants after the first one's. `parse_many` takes the texts of many cgroups at once.
     """
 
     file: str
@@ -34,6 +37,7 @@ class FilePlan:
     size: int
     parse: Parser
     beside: str = ""
+    parse_many: BatchParser | None = None
 
 
 def controller_of(file: str, version: int) -> str:
@@ -65,9 +69,9 @@ def _file_plan(file: str, columns: Sequence[tuple[int, str]], version: int) -> F
         raise ValueError(f"the rows of {file} (cgroup v{version}) do not stand together in the metric table")
     keys = [key.encode() for _, key in columns]
     size = _BLKIO_BYTES if file.startswith("blkio.") else _SIZES.get(file, _USUAL_BYTES)
-    return FilePlan(
-        file, controller_of(file, version), places[0], len(places), size, _parser(file, keys), _BESIDE.get(file, "")
-    )
+    parse, parse_many = _parser(file, keys), _batch_parser(file, keys)
+    controller, beside = controller_of(file, version), _BESIDE.get(file, "")
+    return FilePlan(file, controller, places[0], len(places), size, parse, beside, parse_many)
 
 
 def _parser(file: str, keys: Sequence[bytes]) -> Parser:
@@ -84,6 +88,16 @@ def _parser(file: str, keys: Sequence[bytes]) -> Parser:
     if keys == [b""]:
         return formats.single
     return formats.keyed(keys, [_scale(file, key) for key in keys])
+
+
+def _batch_parser(file: str, keys: Sequence[bytes]) -> BatchParser | None:
+    if file.endswith(".pressure"):
+        return batches.pressure if list(keys) == [b"some", b"full"] else None
+    if file in _ALONE or file.startswith("blkio."):
+        return None
+    if keys == [b""]:
+        return batches.singles
+    return batches.keyed(keys, [_scale(file, key) for key in keys])
 
 
 def _scale(file: str, key: bytes) -> int:
