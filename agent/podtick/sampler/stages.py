@@ -35,7 +35,7 @@ class Stage:
     """A sweep over `files`, each of at most `size` bytes, whose text `parse` turns into the columns from `first` on.
 
     `read` is `os.pread`, or one of its kind. `transient` files are opened, read and closed at each tick. Texts
-    that have changed are gathered in `batch` and stored together: many small texts are parsed at once where that can be done.
+    that have changed are gathered in `batch` and stored together: many small ones are parsed at once where they can be.
     """
 
     first: int

@@ -202,6 +202,7 @@ class Targets:
         self._recovered.pop(id_, None)
         if target:
             self._close_files(target)
+            self.changed.discard(target.pod)  # its row may be another target's at the next tick
             parent = self.by_id.get(target.parent)
             if parent and parent.pod:
                 parent.pod.remove(id_)
