@@ -28,9 +28,9 @@ def own_engine() -> Iterator[Callable[..., Engine]]:
     """Makes an engine of the test's own, to be killed and frozen."""
     started: list[Engine] = []
 
-    def make(**options: bool) -> Engine:
+    def make(*, live_restore: bool = True) -> Engine:
         try:
-            started.append(Engine(**options).__enter__())
+            started.append(Engine(live_restore=live_restore).__enter__())
         except EngineUnavailable as reason:
             pytest.skip(str(reason))
         return started[-1]

@@ -50,6 +50,7 @@ class Agent:
         self._lines: list[str] = []
         self._news = threading.Condition()
         self._ended = False
+        self._over = False
         self._port = 0
         self.seconds_to_ready = 0.0
 
@@ -82,30 +83,33 @@ class Agent:
         self, kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
     ) -> None:
         """End it with SIGTERM unless the test has ended it, and look at what it left behind."""
-        if kind is None:
-            self.end()
-        else:
+        try:
+            if kind is None:
+                self.end()
+        finally:
             self._kill()
 
     def end(self, *, ctrl_c: bool = False) -> None:
-        """End it, with SIGTERM or as a terminal's Ctrl-C: exit code 0, no process left, no traceback in its log."""
+        """End it, with SIGTERM or as a terminal's Ctrl-C: exit code 0, no process left, no traceback in its log.
+
+        Once it has ended, here or by `kill`, this does nothing.
+        """
+        if self._over:
+            return
         if self._process.poll() is None:
             if ctrl_c:
                 os.killpg(self.pid, signal.SIGINT)
             else:
                 self._process.terminate()
-        elif self._reader.is_alive() is False:
-            return  # was ended and judged before
-        try:
-            code = self._process.wait(PATIENCE)
-            left = self._left()
-        finally:
-            self._kill()
+        self._over = True
+        code = self._process.wait(PATIENCE)
+        left = self._left()
         if code != 0 or left or "Traceback" in self.log:
             raise AgentError(f"exit code {code}, processes left: {left}, log:\n{self.log}")
 
     def kill(self) -> None:
         """End the agent's own process with SIGKILL; its sampler has to notice by itself."""
+        self._over = True
         self._process.kill()
         self._process.wait()
 
@@ -250,7 +254,7 @@ class Agent:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        self._reader.join()
+        self._reader.join(PATIENCE)
         assert self._process.stdout is not None
         self._process.stdout.close()
 
