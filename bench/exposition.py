@@ -1,18 +1,17 @@
-"""How long `/metrics` takes to write, beside prometheus_client's own writer on the very same samples.
+"""How long `/metrics` takes to write, beside prometheus_client's own writer on the very same samples."""
 
-PYTHONPATH=agent:. python -m bench.exposition [PODS]
-"""
-
+import gzip
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from bench.report import Figure
 from podtick.model.metrics.table import TARGET_COLUMN
 from podtick.serve.exposition.agent import AgentMetrics
 from podtick.serve.exposition.body import Coding, Exposition
@@ -23,6 +22,9 @@ from podtick.serve.exposition.samples import SampleWriter
 from tests.support.world import FakeSnapshot, full_world
 
 ROUNDS = 15
+PODS = 220
+LEVEL = 1
+"""Of gzip, as podtick packs."""
 TARGETS_ONLY = Selection(levels=frozenset({"container", "pod"}))
 
 
@@ -43,33 +45,33 @@ class _Columns(FakeSnapshot):
         return self.made[column]
 
 
-def milliseconds(work: Callable[[], object]) -> float:
-    """Median over some rounds."""
+def by_prometheus_client(text: str, rounds: int) -> list[float]:
+    """Milliseconds that prometheus_client takes to write the samples of a text again, and to pack them."""
+    reference = _Parsed(text)
+    return _milliseconds(lambda: gzip.compress(generate_latest(reference), LEVEL), rounds)
+
+
+def _milliseconds(work: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         started = time.perf_counter()
         work()
         times.append((time.perf_counter() - started) * 1e3)
-    return statistics.median(times)
+    return times
 
 
-def longest_piece(exposition: Exposition) -> float:
-    """The longest time that the loop is held between two chunks, best of some rounds."""
+def _longest_piece(exposition: Exposition) -> list[float]:
+    """For some rounds the longest time that the event loop is held between two chunks."""
     longest = []
     for _ in range(ROUNDS):
-        times = []
-        before = time.perf_counter()
-        for _ in exposition.chunks(Selection(), Format.TEXT, Coding.GZIP):
-            now = time.perf_counter()
-            times.append((now - before) * 1e3)
-            before = now
-        longest.append(max(times))
-    return statistics.median(longest)
+        times = [time.perf_counter()]
+        times.extend(time.perf_counter() for _ in exposition.chunks(Selection(), Format.TEXT, Coding.GZIP))
+        longest.append(max(after - before for before, after in pairwise(times)) * 1e3)
+    return longest
 
 
-def main() -> None:
-    """Print one line a figure."""
-    pods = int(sys.argv[1]) if len(sys.argv) > 1 else 220
+def measure(pods: int = PODS) -> list[Figure]:
+    """The writer alone, on a made-up full node."""
     world = full_world(pods)
     snapshot = world.history.snapshot
     assert snapshot is not None
@@ -79,23 +81,23 @@ def main() -> None:
     samples = SampleWriter(LabelCache(world.roster), world.parsers)
     exposition = Exposition(world.history, samples, AgentMetrics(world.own, world.health))
 
-    def whole(coding: Coding, selection: Selection = TARGETS_ONLY) -> bytes:
-        return b"".join(exposition.chunks(selection, Format.TEXT, coding))
+    def whole(coding: Coding) -> bytes:
+        return b"".join(exposition.chunks(TARGETS_ONLY, Format.TEXT, coding))
 
     text = whole(Coding.IDENTITY).decode()
     count = sum(not line.startswith("#") for line in text.splitlines())
+    what = f"writer alone, {count} made-up samples"
     reference = _Parsed(text)
-    own = milliseconds(lambda: whole(Coding.IDENTITY))
-    packed = milliseconds(lambda: whole(Coding.GZIP))
-    theirs = milliseconds(lambda: generate_latest(reference))
-    agent = milliseconds(lambda: whole(Coding.IDENTITY, Selection(levels=frozenset({"agent"}))))
-    print(f"{count} samples, {len(text)} bytes, {len(whole(Coding.GZIP))} with gzip")
-    print(f"text              {own:8.2f} ms")
-    print(f"text and gzip     {packed:8.2f} ms")
-    print(f"prometheus_client {theirs:8.2f} ms, {theirs / own:.1f} times as long as ours")
-    print(f"agent's own       {agent:8.2f} ms")
-    print(f"longest piece     {longest_piece(exposition):8.2f} ms")
-
-
-if __name__ == "__main__":
-    main()
+    theirs = statistics.median(_milliseconds(lambda: generate_latest(reference)))
+    packed = statistics.median(by_prometheus_client(text, ROUNDS))
+    rows = (
+        ("text", _milliseconds(lambda: whole(Coding.IDENTITY)), theirs),
+        ("text and gzip", _milliseconds(lambda: whole(Coding.GZIP)), packed),
+    )
+    return [
+        *(
+            Figure(f"{what}, {name}", "ms", statistics.median(own), "prometheus_client", peer)
+            for name, own, peer in rows
+        ),
+        Figure(f"{what}, longest hold of the event loop", "ms", statistics.median(_longest_piece(exposition))),
+    ]

@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK = 1 << 20, PORT_DISCARD = 9 };
+enum { CHUNK = 300 << 10, PORT_DISCARD = 9 }; /* more than the 64 pages that the kernel charges at once */
 
 static void loopback_up(int udp)
 {
@@ -67,6 +67,7 @@ int main(int argc, char **argv)
 {
 	int count = argc > 1 ? atoi(argv[1]) : 0, period_ms = argc > 2 ? atoi(argv[2]) : 0;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (!count)
 		one(period_ms, argc > 3 ? argv[3] : "127.0.0.1");
 	for (int i = 0; i < count; i++) {

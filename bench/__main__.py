@@ -1,0 +1,153 @@
+"""`make bench`: what podtick costs, beside the least that it could cost on this machine in the same minutes."""
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from bench import cost, delivery, exposition, memory, ticks
+from bench.loads import Load, cgroups, real_containers
+from bench.machine import description
+from bench.programs import MissingError
+from bench.report import Figure, as_json, median_of, table
+from tests.support.engine import EngineError
+
+FEW, MANY, SCRAPED = 60, 500, 290
+"""Containers: real ones; cgroups of a stand-in engine; as many as make some 20,000 samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long and how often."""
+
+    runs: int
+    seconds: float
+    passes: int
+    tick_seconds: float
+    requests: int
+    record_seconds: int
+
+
+FULL = Plan(runs=3, seconds=60, passes=25, tick_seconds=100, requests=300, record_seconds=70)
+QUICK = Plan(runs=1, seconds=18, passes=6, tick_seconds=15, requests=100, record_seconds=20)
+
+Step = Callable[[Load, Plan, Path], list[Figure]]
+
+
+def few_idle(load: Load, plan: Plan, folder: Path) -> list[Figure]:
+    what = f"{load.count} idle containers"
+    return [
+        *_repeat(plan, lambda: cost.whole_agent(load, plan.seconds, folder, what, 2.4)),
+        *_repeat(plan, lambda: cost.pass_alone(load, plan.passes, folder, what, 1.5)),
+        *_repeat(plan, lambda: delivery.age(load, plan.seconds / 2, folder, what)),
+    ]
+
+
+def few_busy(load: Load, plan: Plan, folder: Path) -> list[Figure]:
+    what = f"{load.count} busy containers"
+    return _repeat(plan, lambda: cost.whole_agent(load, plan.seconds, folder, what, None))
+
+
+def many_idle(load: Load, plan: Plan, folder: Path) -> list[Figure]:
+    what = f"{load.count} idle cgroups"
+    figures = [
+        *_repeat(plan, lambda: cost.whole_agent(load, plan.seconds, folder, what, 1.6)),
+        *_repeat(plan, lambda: cost.pass_alone(load, plan.passes, folder, what, 1.5)),
+    ]
+    for condition in ticks.CONDITIONS:
+        figures += _repeat(plan, partial(ticks.measure, load, plan.tick_seconds, folder, condition))
+    return figures
+
+
+def many_busy(load: Load, plan: Plan, folder: Path) -> list[Figure]:
+    what = f"{load.count} busy cgroups"
+    return [
+        *_repeat(plan, lambda: cost.whole_agent(load, plan.seconds, folder, what, None)),
+        *memory.measure(load, plan.record_seconds, folder),
+    ]
+
+
+def scraped(load: Load, plan: Plan, folder: Path) -> list[Figure]:
+    return _repeat(plan, lambda: delivery.latency(load, plan.requests, folder))
+
+
+def writer(_load: Load, plan: Plan, _folder: Path) -> list[Figure]:
+    return _repeat(plan, exposition.measure)
+
+
+def _repeat(plan: Plan, measure: Callable[[], list[Figure]]) -> list[Figure]:
+    return median_of([measure() for _ in range(plan.runs)])
+
+
+def _few(folder: Path, *, busy: bool) -> AbstractContextManager[Load]:
+    return real_containers(FEW, folder, busy=busy)
+
+
+def _many(folder: Path, *, busy: bool) -> AbstractContextManager[Load]:
+    return cgroups(MANY, folder, busy=busy)
+
+
+def _scraped(folder: Path, *, busy: bool) -> AbstractContextManager[Load]:
+    return cgroups(SCRAPED, folder, busy=busy)
+
+
+def _nothing(_folder: Path, *, busy: bool) -> AbstractContextManager[Load]:
+    assert not busy
+    return nullcontext(Load("none", {}))
+
+
+STEPS: dict[str, tuple[Callable[..., AbstractContextManager[Load]], bool, Step]] = {
+    "few-idle": (_few, False, few_idle),
+    "few-busy": (_few, True, few_busy),
+    "many-idle": (_many, False, many_idle),
+    "many-busy": (_many, True, many_busy),
+    "scraped": (_scraped, True, scraped),
+    "writer": (_nothing, False, writer),
+}
+
+
+def main() -> int:
+    arguments = _arguments()
+    plan = QUICK if arguments.quick else FULL
+    figures: list[Figure] = []
+    about = description()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leave nothing behind
+    try:
+        for name in arguments.names or STEPS:
+            figures += _run(name, plan)
+    except (MissingError, EngineError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    about["load_after"] = description()["load"]
+    print(table(figures))
+    print("\n" + ", ".join(f"{key} {value}" for key, value in about.items()))
+    if arguments.json:
+        arguments.json.write_text(as_json(figures, about) + "\n")
+    return 0
+
+
+def _run(name: str, plan: Plan) -> list[Figure]:
+    make, busy, step = STEPS[name]
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="pt-bench") as folder, make(Path(folder), busy=busy) as load:
+        figures = step(load, plan, Path(folder))
+    print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+    return figures
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="once and short (4 minutes) instead of three times")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("names", nargs="*", choices=[*STEPS, []], metavar="NAME", help=f"of {', '.join(STEPS)}")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
