@@ -110,7 +110,7 @@ class EngineRoster:
             followed = self._followed[details.id] = Followed(details, self._pod_of(details, known or {}))
             followed.restarts = details.restart_count or 0
         elif followed.details.name != details.name and followed.pod.uid == details.id:
-            followed.pod = _pod_of_one(details)
+            self._rename_pod(_pod_of_one(details))
         before, followed.details = followed.details, details
         member = self._roster.join(details.id, _container(followed))
         if details.state in RUNNING:
@@ -119,6 +119,13 @@ class EngineRoster:
             self._roster.stop(member)
             followed.sampled = False
         self._tell(member, followed, before)
+
+    def _rename_pod(self, pod: Identity) -> None:
+        """The container that others share the network of has another name: so has the pod of all of them."""
+        for id_, followed in self._followed.items():
+            if followed.pod.uid == pod.uid:
+                followed.pod = pod
+                self._roster.join(id_, _container(followed))
 
     def _pod_of(self, details: ContainerDetails, known: dict[str, ContainerDetails]) -> Identity:
         """The pod that a container belongs to: the one whose network namespace it shares, else its own."""
@@ -145,6 +152,8 @@ class EngineRoster:
         if self._mounts is None:
             return
         paths = await asyncio.to_thread(locate_container, self._mounts, details.id, details.pid, self._proc)
+        if self._roster.member(details.id) is not member or followed.details.state not in RUNNING:
+            return  # it has left, or ended, meanwhile
         if paths is None:
             self._try_again(followed)
             return
@@ -172,7 +181,7 @@ class EngineRoster:
 
     def _tell(self, member: Member, followed: Followed, before: ContainerDetails) -> None:
         details = followed.details
-        restarts = details.restart_count
+        restarts = None if details.state == "created" else details.restart_count  # it never was started at all
         if restarts is not None:
             followed.restarts += max(0, restarts - (before.restart_count or 0))
         started = details.started_at_ns
@@ -180,7 +189,7 @@ class EngineRoster:
         self._roster.tell(member, {"start_time_seconds": started, "restarts_total": restarts, "state": state})
         pod = member.pod
         others = [other for key in pod.members if (other := self._followed.get(key))]
-        total = sum(other.restarts for other in others) if restarts is not None else None
+        total = sum(other.restarts for other in others) if restarts is not None else pod.told.get("restarts_total")
         values: dict[str, int | None] = {"restarts_total": total}
         if started is not None and pod.told.get("start_time_seconds") is None:
             values["start_time_seconds"] = started
@@ -188,7 +197,11 @@ class EngineRoster:
 
     def _remove(self, id_: str) -> None:
         self.state.unreadable.discard(id_)
-        if self._followed.pop(id_, None) and (member := self._roster.member(id_)):
+        followed = self._followed.pop(id_, None)
+        if followed and (member := self._roster.member(id_)):
+            heirs = (heir for key in member.pod.members if (heir := self._followed.get(key)))
+            if heir := next(heirs, None):
+                heir.restarts += followed.restarts  # the pod's sum never falls
             self._roster.leave(member)
 
 

@@ -7,7 +7,7 @@ sampler: `replay`.
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from podtick.history.records import TargetKind
@@ -72,6 +72,11 @@ class Member:
     slot: int | None = None
     first: int = 0
     told: dict[str, int | None] = field(default_factory=dict)
+
+    @property
+    def owns_network(self) -> bool:
+        """Whether the pod's network is this container's, which the others share (plain Docker)."""
+        return self.key == self.identity.uid
 
     @property
     def running(self) -> bool:
@@ -162,7 +167,7 @@ class Roster:
         )
         member.process = process
         self._send(member.attach)
-        if member.pod.network_owner in (None, member.id):
+        if member.pod.network_owner in (None, member.id) or member.owns_network:
             self._choose_network(member.pod)
 
     def found_process(self, member: Member, process: int | None) -> None:
@@ -213,9 +218,14 @@ class Roster:
 
     # -- network ---------------------------------------------------------------------------------------------------
 
-    def _choose_network(self, pod: Pod, but: int | None = None) -> None:
-        """Have the pod's network read through one of its running members."""
-        chosen = next((each for each in pod.members.values() if each.process and each.id != but), None)
+    def _choose_network(self, pod: Pod) -> None:
+        """Have the pod's network read through one of its running members.
+
+        Best through the one whose network it is: when that one is started again, the others stay in a namespace from
+        which the engine has taken the interfaces.
+        """
+        able = [each for each in pod.members.values() if each.process]
+        chosen = min(able, key=lambda each: not each.owns_network, default=None)
         pod.network_owner = chosen.id if chosen else None
         if chosen and chosen.process:
             self._send(Network(pod.id, chosen.id, chosen.process, chosen.key))
@@ -237,10 +247,8 @@ class Roster:
                 self.stop(entry)
                 if entry.pod.network_owner == entry.id:
                     self._choose_network(entry.pod)
-            case "network" if isinstance(entry, Pod) and answer.text.startswith("gone"):
-                self._choose_network(entry, but=entry.network_owner)
-            case "network" if isinstance(entry, Pod) and answer.text.startswith("unreadable"):
-                log.warning("network of a pod cannot be read pod=%s reason=%s", entry.identity.text(), answer.text)
+            case "network" if isinstance(entry, Pod):
+                self._network_answered(entry, answer.text)
             case "full" if entry:
                 log.error("no room for a target target=%s reason=%s", entry.identity.text(), answer.text)
             case "error":
@@ -248,11 +256,20 @@ class Roster:
             case _:
                 pass
 
+    def _network_answered(self, pod: Pod, text: str) -> None:
+        if text.startswith("gone"):
+            owner = self._by_id.get(pod.network_owner or 0)
+            if isinstance(owner, Member):
+                owner.process = None  # not asked for again until the engine names one
+            self._choose_network(pod)
+        elif text.startswith("unreadable"):
+            log.warning("network of a pod cannot be read pod=%s reason=%s", pod.identity.text(), text)
+
     def replay(self) -> Iterator[Command]:
         """Everything that a new sampler has to know; what an earlier one read goes on."""
         yield Attach(NODE_ID, TargetKind.NODE)
         for pod in self._pods.values():
-            yield pod.attach
+            yield replace(pod.attach, identity=pod.identity.text())
             for member in pod.members.values():
                 yield Attach(
                     member.id,
