@@ -135,3 +135,33 @@ def test_a_start_is_seen_at_the_time_that_the_engine_tells(agent: Agent, contain
     assert scrape.value("podtick_pod_start_time_seconds", pod="life-start") == scrape.value(
         STARTED, container="life-start"
     )
+
+
+def test_a_renamed_owner_renames_the_pod_of_all(agent: Agent, containers: Containers) -> None:
+    uid = containers.run("life-owner", network="bridge")
+    containers.run("life-guest", network="container:life-owner")
+    agent.wait_for(lambda scrape: len(scrape.all(THREADS, pod="life-owner")) == 2)
+    containers.engine.docker("rename", "life-owner", "life-master")
+    renamed = agent.wait_for(lambda scrape: len(scrape.all(THREADS, pod="life-master")) == 2, "both under the new name")
+    containers.engine.docker("pause", "life-guest")  # news of the guest bring no old name back
+    renamed = agent.wait_for(lambda scrape: scrape.state("life-guest") == "paused")
+    assert {each.labels["container"] for each in renamed.all(THREADS, pod="life-master", uid=uid)} == {
+        "life-master",
+        "life-guest",
+    }
+    assert not renamed.names(pod="life-owner")
+    containers.engine.docker("unpause", "life-guest")
+
+
+def test_a_pod_keeps_the_restarts_of_who_left(agent: Agent, containers: Containers) -> None:
+    script = "echo >>/runs; [ $(wc -l </runs) -gt 1 ] && exec sleep 100000; exit 3"
+    containers.run("life-keeps", network="bridge")
+    options = ["--restart", "always"]
+    containers.run("life-leaves", "sh", "-c", script, options=options, network="container:life-keeps")
+    agent.wait_for(lambda scrape: scrape.value(RESTARTS.format("pod"), pod="life-keeps") == 1)
+    containers.engine.remove("life-leaves")
+    agent.wait_for(lambda scrape: not scrape.names(container="life-leaves"))
+    containers.engine.docker("pause", "life-keeps")
+    last = agent.wait_for(lambda scrape: scrape.state("life-keeps") == "paused")
+    assert last.known(RESTARTS.format("pod"), pod="life-keeps") == 1
+    containers.engine.docker("unpause", "life-keeps")

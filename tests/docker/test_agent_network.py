@@ -100,3 +100,17 @@ def test_the_engine_takes_the_interface_with_the_owner(agent: Agent, containers:
     assert alone.value(RECEIVED, pod="net-gone") is None
     assert alone.known("podtick_pod_cpu_usage_seconds_total", pod="net-gone") >= usage
     assert [each.labels["container"] for each in alone.all(THREADS, pod="net-gone")] == ["net-stays"]
+
+
+def test_an_owner_that_starts_again_brings_the_network_back(agent: Agent, containers: Containers) -> None:
+    """Its guests stay in the old namespace, which has no interface any more."""
+    containers.run("net-back", network="bridge")
+    containers.run("net-stuck", network="container:net-back")
+    agent.wait_for(lambda scrape: len(scrape.all(THREADS, pod="net-back")) == 2)
+    before = agent.wait_for(lambda scrape: scrape.value(RECEIVED, pod="net-back") is not None)
+    containers.engine.docker("kill", "net-back")
+    agent.wait_for(lambda scrape: scrape.state("net-back") == "exited")
+    containers.engine.docker("start", "net-back")
+    again = agent.wait_for(lambda scrape: len(scrape.all(THREADS, pod="net-back")) == 2)
+    again = agent.wait_for(lambda scrape: scrape.value(RECEIVED, pod="net-back") is not None, "the network")
+    assert again.known(RECEIVED, pod="net-back") >= before.known(RECEIVED, pod="net-back")
