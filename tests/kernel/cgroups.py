@@ -58,9 +58,9 @@ class Cgroup:
         self._processes.append(process)
         return process
 
-    def python(self, script: str, *, wrapper: Sequence[str] = ()) -> subprocess.Popen[str]:
+    def python(self, script: str, *arguments: str, wrapper: Sequence[str] = ()) -> subprocess.Popen[str]:
         """A Python process in the cgroup that has said that it is ready, by a line."""
-        process = self.run("python3", "-u", "-c", script, wrapper=wrapper)
+        process = self.run("python3", "-u", "-c", script, *arguments, wrapper=wrapper)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         return process
