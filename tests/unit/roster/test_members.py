@@ -1,0 +1,77 @@
+"""What the roster tells the sampler as members come, go, are renamed, and as a sampler starts anew."""
+
+from dataclasses import dataclass, field
+
+from podtick.model.identity import Identity
+from podtick.roster.roster import Roster
+from podtick.sampler.protocol import Answer, Attach, Command, Detach, Network
+
+OWNER, GUEST = "a" * 64, "b" * 64
+PATHS = {"unified": "/cgroup"}
+
+
+@dataclass
+class Sent:
+    commands: list[Command] = field(default_factory=list)
+
+    def send(self, command: Command) -> None:
+        self.commands.append(command)
+
+    def networks(self) -> list[Network]:
+        return [each for each in self.commands if isinstance(each, Network)]
+
+
+def named(container: str, pod: str = "web") -> Identity:
+    return Identity("_docker", pod, OWNER, container)
+
+
+def two_running(sent: Sent) -> Roster:
+    """A pod of an owner of the network (process 10) and a guest (process 20)."""
+    roster = Roster(sent)
+    for key, name, process in ((OWNER, "web", 10), (GUEST, "log", 20)):
+        roster.start(roster.join(key, named(name)), 2, PATHS, process, fresh=True)
+    return roster
+
+
+def test_a_network_is_asked_for_through_its_owner() -> None:
+    sent = Sent()
+    roster = Roster(sent)
+    roster.start(roster.join(GUEST, named("log")), 2, PATHS, 20, fresh=True)
+    roster.start(roster.join(OWNER, named("web")), 2, PATHS, 10, fresh=True)
+    assert [(each.pid, each.container) for each in sent.networks()] == [(20, GUEST), (10, OWNER)]
+
+
+def test_a_process_that_has_gone_is_not_asked_again() -> None:
+    """However many have gone: each once, until the engine names another."""
+    sent = Sent()
+    roster = two_running(sent)
+    pod = sent.networks()[0].id
+    for _ in range(5):
+        roster.answered(Answer("network", pod, "gone: process 10 has gone"))
+    assert [each.pid for each in sent.networks()] == [10, 20]
+    owner = roster.member(OWNER)
+    assert owner is not None
+    roster.found_process(owner, 11)
+    assert [each.pid for each in sent.networks()] == [10, 20, 11]
+
+
+def test_a_new_sampler_is_told_the_present_names() -> None:
+    sent = Sent()
+    roster = two_running(sent)
+    roster.join(OWNER, named("shop", pod="shop"))
+    roster.join(GUEST, named("log", pod="shop"))
+    told = [command.identity for command in roster.replay() if isinstance(command, Attach) and command.identity]
+    assert len(told) == 3
+    assert not [text for text in told if '"web"' in text]
+
+
+def test_a_pod_ends_with_its_last_member() -> None:
+    sent = Sent()
+    roster = two_running(sent)
+    ids = {command.id for command in sent.commands if isinstance(command, Attach)}
+    for key in (OWNER, GUEST):
+        member = roster.member(key)
+        assert member is not None
+        roster.leave(member)
+    assert {command.id for command in sent.commands if isinstance(command, Detach)} == ids
+    assert not roster.members()
