@@ -236,20 +236,18 @@ def test_a_fifo_nobody_writes_to(rig: Rig, tmp_path: Path) -> None:
     """A read that really sleeps in the kernel, seen through the kernel's own word for it."""
     os.mkfifo(tmp_path / "fifo")
     keep = os.open(tmp_path / "fifo", os.O_RDWR)
-    stuck = StuckFiles(rig)
-    target = stuck.fd(FIRST, "pids.current")
-
     let_go: list[bytes] = []
 
-    def read(fd: int, size: int, offset: int) -> bytes:
-        if fd != target or let_go:
-            return os.pread(fd, size, offset)
-        let_go.append(os.read(keep, size))
-        return let_go[0]
+    class Fifo(StuckFiles):
+        def read(self, fd: int, size: int, offset: int) -> bytes:
+            if fd != target or let_go:
+                return os.pread(fd, size, offset)
+            let_go.append(os.read(keep, size))
+            return let_go[0]
 
-    stuck.read = read  # type: ignore[method-assign]
-    stuck.blocked = blocked_in_kernel("/proc")  # type: ignore[method-assign]
-    watch(rig, stuck, {4: lambda: os.write(keep, b"5\n")}, ticks=5)
+    fifo = Fifo(rig)
+    target = fifo.fd(FIRST, "pids.current")
+    watch(rig, fifo, {4: lambda: os.write(keep, b"5\n")}, ticks=5, blocked=blocked_in_kernel("/proc"))
     os.close(keep)
     assert rig.counter(Word.STALLED_READS) >= 1
     assert history(rig, FIRST + 1, THREADS) == [7] * 5
