@@ -66,7 +66,7 @@ def engine_alone(load: Load, seconds: float) -> Burnt:
 
 def whole_agent(load: Load, seconds: float, folder: Path, what: str, asked: float | None) -> list[Figure]:
     """Run podtick and the C loop for so many seconds, scraped every 15 s."""
-    alone = engine_alone(load, seconds / 2)
+    alone = engine_alone(load, seconds)
     with podtick.running(load.docker_host, load.count, folder / "agent.log") as agent:
         files = podtick.floor_files(agent.sampler, load.containers)
         with reads(files, folder) as floor:
@@ -92,8 +92,8 @@ def whole_agent(load: Load, seconds: float, folder: Path, what: str, asked: floa
                 used.shims / 1e3,
                 beside,
                 alone.shims / 1e3,
-                note="not in the sum: nothing that podtick asks dockerd reaches them, and their own unrest is larger "
-                "than all of podtick",
+                note="not in the sum: nothing that podtick asks dockerd reaches them, and what they do in bursts every "
+                "30 s, watched or not, is more than all of podtick; in a short run one side may have seen a burst more",
             )
         )
     return rows
