@@ -3,12 +3,14 @@
 A flag wins over its twin, an empty variable is as good as none, and every error is found before any is reported.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any, Generic, TypeVar
 
 from podtick.logs import LogFormat, LogLevel
@@ -196,7 +198,13 @@ def _directory(text: str) -> Path:
     path = Path(text)
     if not path.is_absolute():
         raise ValueError(f"{text!r} is not an absolute path")
-    if not path.is_dir():
+    try:
+        is_directory = S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        is_directory = False
+    except (OSError, ValueError) as error:  # forbidden, too long, a loop of links, a null byte
+        raise ValueError(f"{text[:200]!r} cannot be looked at: {getattr(error, 'strerror', error)}") from None
+    if not is_directory:
         raise ValueError(f"{text!r} is not a directory here; inside a container it must be mounted")
     return path
 

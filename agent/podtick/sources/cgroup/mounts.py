@@ -144,11 +144,11 @@ def _mounts(found: dict[str, Mount]) -> CgroupMounts | None:
 
 
 def _is_cgroup(folder: Path) -> bool:
-    return (folder / "cgroup.procs").exists()
+    return os.path.exists(folder / "cgroup.procs")  # unlike Path.exists(), at peace with a forbidden folder
 
 
 def _is_unified(folder: Path) -> bool:
-    return (folder / "cgroup.controllers").exists()
+    return os.path.exists(folder / "cgroup.controllers")
 
 
 def _unescaped(field_text: str) -> str:
