@@ -1,8 +1,9 @@
 """The same file of many cgroups at once: many texts in, columns out.
 
-On a busy node every file of every container changes each second. Most of these files are tiny, and a parser's
-call costs more than its work; one split of all texts joined costs a third. A batch parser answers only where the texts are
-laid out the usual way, whole and equal in form, and proves that; else it returns `None`, and `formats` reads one by one.
+On a busy node every file of every container changes each second. Most of these files are tiny, and a parser's call
+costs more than its work; one split of all texts joined costs a third. A batch parser answers only where the texts
+are laid out the usual way, whole and equal in form, and proves that; else it returns `None`, and `formats` reads one
+by one.
 """
 
 from collections.abc import Callable, Sequence
