@@ -11,9 +11,9 @@ from operator import length_hint
 from threading import Lock
 
 from podtick.history.layout import SWEEPS, Word
-from podtick.history.ticks import AFTER_START, CLOCK_STEPPED, NODE_SWEEP, Tick
+from podtick.history.ticks import AFTER_START, CLOCK_STEPPED, NODE_SWEEP, Tick, read_tick
 from podtick.history.writer import HistoryWriter
-from podtick.sampler.clock import LATE_NS, Deadline, TickClock
+from podtick.sampler.clock import LATE_NS, SECOND, Deadline, TickClock
 from podtick.sampler.commands import Commands
 from podtick.sampler.descriptors import OpenFile
 from podtick.sampler.node import Node
@@ -120,18 +120,26 @@ class Ticker:
         late = max(0, self._began - due.monotonic_ns)
         flags = (0 if self._started else AFTER_START) | (CLOCK_STEPPED if due.stepped else 0)
         duration = time.monotonic_ns() - self._began
+        missed = due.missed if self._started else self._gap()
         number = self._writer.number + 1
-        tick = Tick(number, due.timestamp, self._began, late, due.missed, flags, duration, tuple(self._sweeps))
+        tick = Tick(number, due.timestamp, self._began, late, missed, flags, duration, tuple(self._sweeps))
         self._writer.publish(tick)
         self._started = True
         words[Word.TICKS_TOTAL] += 1
         words[Word.TICKS_LATE] += late > LATE_NS
-        words[Word.TICKS_MISSED] += due.missed
+        words[Word.TICKS_MISSED] += missed
         words[Word.CLOCK_STEPS] += due.stepped
         words[Word.OPEN_FILES] = self._targets.open_files
         words[Word.TRANSIENT_READS] += self._tally.transient_reads
         words[Word.PASS_NANOSECONDS] += duration
         self._commands.say("tick", number)
+
+    def _gap(self) -> int:
+        """Seconds without a tick since the last one of the sampler before this one, on the clock that all share."""
+        before = read_tick(self._writer.region, self._writer.number)
+        if before is None or before.monotonic_ns > self._began:
+            return 0
+        return max(0, round((self._began - before.monotonic_ns) / SECOND) - 1)
 
     def _after(self) -> None:
         """What can wait until the tick is out."""
