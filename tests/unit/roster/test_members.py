@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import pytest
+
 from podtick.model.identity import Identity
 from podtick.roster.roster import Roster
 from podtick.sampler.protocol import Answer, Attach, Command, Detach, Network
@@ -75,3 +77,14 @@ def test_a_pod_ends_with_its_last_member() -> None:
         roster.leave(member)
     assert {command.id for command in sent.commands if isinstance(command, Detach)} == ids
     assert not roster.members()
+
+
+def test_a_file_that_cannot_be_read_is_told_once_and_an_absent_one_never(caplog: pytest.LogCaptureFixture) -> None:
+    sent = Sent()
+    roster = two_running(sent)
+    ids = [command.id for command in sent.commands if isinstance(command, Attach)]
+    for id_ in ids:
+        roster.answered(Answer("attached", id_, f"{id_} 1 /x/{id_}/memory.stat: Permission denied"))
+        roster.answered(Answer("attached", id_, f"{id_} 1 /x/{id_}/cpu.stat: No such file or directory"))
+    (line,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+    assert "memory.stat: Permission denied" in line
