@@ -75,18 +75,19 @@ class Supervisor:
                 os.close(answers)
             self._process = process
             self.starts += 1
-            stream = asyncio.StreamReader(limit=MAX_LINE)
-            source, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), reading)
-            self._pipe, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, writing)
-            self.last_tick = time.monotonic()
+            source: asyncio.BaseTransport | None = None
             try:
+                stream = asyncio.StreamReader(limit=MAX_LINE)
+                source, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), reading)
+                self._pipe, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, writing)
+                self.last_tick = time.monotonic()
                 for command in replay():
                     self.send(command)
                 await self._listen(stream, answered)
             finally:
-                self._pipe.close()
+                (writing if self._pipe is None else self._pipe).close()
+                (reading if source is None else source).close()
                 self._pipe = None
-                source.close()
                 code = await self._reap(process)
         return code
 
