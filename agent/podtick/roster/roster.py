@@ -5,7 +5,9 @@ A pod has members: containers, or bare cgroups. Sources of membership (`engine.p
 sampler: `replay`.
 """
 
+import errno
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -107,6 +109,7 @@ class Roster:
         self._pods: dict[PodKey, Pod] = {}
         self._members: dict[str, Member] = {}
         self._by_id: dict[int, Pod | Member] = {}
+        self._problems: set[str] = set()  # of a file and a reason: as many as the kernel has of both
         self.version = 0
 
     # -- what is served --------------------------------------------------------------------------------------------
@@ -242,7 +245,7 @@ class Roster:
                     entry.slot, entry.first = int(slot), int(first)
                     self.version += 1
                 if problem:
-                    log.warning("target is not wholly readable target=%s problem=%s", entry.identity.text(), problem)
+                    self._tell_problem(entry, problem)
             case "gone" if isinstance(entry, Member):
                 self.stop(entry)
                 if entry.pod.network_owner == entry.id:
@@ -255,6 +258,15 @@ class Roster:
                 log.error("the sampler refused a command reason=%s", answer.text)
             case _:
                 pass
+
+    def _tell_problem(self, entry: Pod | Member, problem: str) -> None:
+        """Log why a file cannot be read: once for all targets; not at all one that is absent, or has just gone."""
+        path, _, reason = problem.rpartition(": ")
+        known = f"{path.rpartition('/')[2]}: {reason}"
+        ordinary = reason == os.strerror(errno.ENOENT) or known in self._problems
+        level = logging.DEBUG if ordinary else logging.WARNING
+        log.log(level, "target is not wholly readable target=%s problem=%s", entry.identity.text(), problem)
+        self._problems.add(known)
 
     def _network_answered(self, pod: Pod, text: str) -> None:
         if text.startswith("gone"):
