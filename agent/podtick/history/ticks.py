@@ -47,7 +47,7 @@ def write_tick(region: Region, tick: Tick) -> None:
 def read_tick(region: Region, number: int) -> Tick | None:
     """The record of tick `number`; `None` when the ring no longer (or not yet) has it."""
     at = region.tick_word(number)
-    if region.words[at] != number:
+    if not number or region.words[at] != number:
         return None
     words = region.words[at : at + TICK_WORDS].tolist()
     if words[0] != number or region.words[at] != number:

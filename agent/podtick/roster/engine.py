@@ -64,7 +64,8 @@ class EngineRoster:
         self._mounts = mounts
         self._proc = proc
         self._followed: dict[str, Followed] = {}
-        self._since_ns = time.time_ns()
+        self._began_ns = time.time_ns()
+        self._since_ns = 0  # of the first list all count wholly in their pods, from then on who is started later
         self._retry: asyncio.Queue[str] = asyncio.Queue(maxsize=10_000)
         self.state = EngineState()
         self.known = asyncio.Event()  # set once it is known whether there is an engine, and what it has
@@ -82,6 +83,7 @@ class EngineRoster:
                 self.state.listed, self.state.lost = True, ""
                 self.state.name = engine.version
                 await self._list(containers)
+                self._since_ns = self._began_ns
             case Changed(container, events):
                 await self._change(container)
                 member = self._roster.member(container.id)

@@ -1,26 +1,48 @@
-"""Reading pods' networks: one open net/dev a network namespace, swept last of all."""
+"""Reading pods' networks: one open net/dev a network namespace, swept last of all.
+
+A pod that starts again gets a new namespace, whose counters begin at zero. What the namespaces before it counted is
+carried, so that no pod counter falls.
+"""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import add
 
 from podtick.history.layout import WORD
-from podtick.model.metrics.row import UNKNOWN
+from podtick.model.metrics.row import MAX_VALUE, UNKNOWN
 from podtick.model.metrics.table import NETWORK_COLUMNS
 from podtick.sampler.descriptors import DescriptorBudget, OpenFile
 from podtick.sampler.stages import Stage
-from podtick.sources.proc.network import host_namespace, open_network, read_paged, totals
+from podtick.sources.proc.network import NetworkFile, host_namespace, open_network, read_paged, totals
 
 READ_BYTES = 32768
 FIRST, COUNT = NETWORK_COLUMNS
+NOTHING = (0,) * COUNT
 
 
-@dataclass(frozen=True, slots=True)
-class OpenNetwork:
-    """A pod's network: `owner` is the container through whose process it is read, `namespace` its inode number."""
+@dataclass(slots=True)
+class PodNetwork:
+    """A pod's network: `file` while it is read, through container `owner`, in the namespace of this inode number.
 
-    file: OpenFile
-    owner: int
-    namespace: int
+    `carry`: what namespaces before this one counted; `counted`: what this one had when it was closed.
+    """
+
+    file: OpenFile | None = None
+    owner: int = 0
+    namespace: int = 0
+    carry: Sequence[int] = NOTHING
+    counted: Sequence[int] = NOTHING
+
+
+class NetworkStage(Stage):
+    """The sweep over namespaces: what a file says, and what is carried for its pod."""
+
+    carries: dict[OpenFile, Sequence[int]]
+
+    def rows(self, files: Sequence[OpenFile], texts: Sequence[bytes]) -> list[Sequence[int]]:
+        """The columns of each file."""
+        return [_sum(self.parse(text), self.carries.get(file)) for file, text in zip(files, texts, strict=True)]
 
 
 class Networks:
@@ -30,12 +52,18 @@ class Networks:
         self._proc = proc
         self._budget = budget
         self._host = host_namespace(proc)
-        self._open: dict[int, OpenNetwork] = {}
-        self._stage = Stage(FIRST, COUNT, READ_BYTES, totals, read=read_paged)
+        self._pods: dict[int, PodNetwork] = {}
+        self._stage = NetworkStage(FIRST, COUNT, READ_BYTES, totals, read=read_paged)
+        self._stage.carries = {}
 
     def stages(self) -> list[Stage]:
         """The sweep, where there is anything to read."""
         return [self._stage] if self._stage.files else []
+
+    def restore(self, pod: int, row: Sequence[int]) -> None:
+        """An earlier sampler's last columns of a pod: its counters go on from there."""
+        if max(row) <= MAX_VALUE:
+            self._pods[pod] = PodNetwork(carry=tuple(row), namespace=-1)
 
     def open(self, pod: int, offset: int, owner: int, pid: int, container: str) -> str:
         """Read a pod's network through this process of container `container` (ID).
@@ -44,14 +72,19 @@ class Networks:
         node's; `shared`, another pod's; the last two are nothing to be read. Raises `OSError`, or `WrongProcessError`.
         """
         found = open_network(self._proc, pid, container)
-        taken = {each.namespace for each in self._open.values()}
+        taken = {each.namespace for each in self._pods.values() if each.file}
         if found.namespace == self._host or found.namespace in taken:
             os.close(found.fd)
             return "host" if found.namespace == self._host else "shared"
-        file = OpenFile(found.fd, "", offset + FIRST * WORD, owner, None)
+        network = self._pods.setdefault(pod, PodNetwork())
+        network.carry = _carry(network, found)
+        network.counted = NOTHING
+        network.owner, network.namespace = owner, found.namespace
+        network.file = file = OpenFile(found.fd, "", offset + FIRST * WORD, owner, None)
+        if any(network.carry):
+            self._stage.carries[file] = network.carry
         self._stage.files.append(file)
         self._budget.open += 1
-        self._open[pod] = OpenNetwork(file, owner, found.namespace)
         return "own"
 
     def close(self, pod: int, through: int | None = None) -> dict[int, int]:
@@ -59,12 +92,45 @@ class Networks:
 
         Returns the columns that are unknown from now on.
         """
-        network = self._open.get(pod)
-        if network is None or through not in (None, network.owner):
+        network = self._pods.get(pod)
+        if network is None or network.file is None or through not in (None, network.owner):
             return {}
-        del self._open[pod]
-        if network.file in self._stage.files:  # not where a thread is stuck in it
-            self._stage.files.remove(network.file)
-        network.file.close()
+        file, network.file = network.file, None
+        counted = totals(file.last) if file.last is not None else NOTHING
+        network.counted = counted if max(counted) <= MAX_VALUE else NOTHING
+        self._stage.carries.pop(file, None)
+        if file in self._stage.files:  # not where a thread is stuck in it
+            self._stage.files.remove(file)
+        file.close()
         self._budget.open -= 1
         return dict.fromkeys(range(FIRST, FIRST + COUNT), UNKNOWN)
+
+    def forget(self, pod: int) -> None:
+        """A pod is no more."""
+        self.close(pod)
+        self._pods.pop(pod, None)
+
+
+def _carry(network: PodNetwork, found: NetworkFile) -> Sequence[int]:
+    """What is to be added to a namespace's counters that has just been opened.
+
+    The namespace that was read before may only have lost the process through which it was read: then its inode number
+    is the same and its counters have not fallen. (The number alone proves nothing, numbers are given again.) After
+    another sampler's death (`namespace` -1) there is only the pod's last total to go by: the counters go on from it.
+    """
+    try:
+        now = totals(read_paged(found.fd, READ_BYTES))
+    except OSError:
+        now = NOTHING
+    if max(now) > MAX_VALUE:
+        now = NOTHING
+    if network.namespace == -1:
+        return tuple(max(0, before - value) for before, value in zip(network.carry, now, strict=True))
+    same = network.namespace == found.namespace and all(map(int.__ge__, now, network.counted))
+    return network.carry if same else tuple(map(add, network.carry, network.counted))
+
+
+def _sum(counted: Sequence[int], carry: Sequence[int] | None) -> Sequence[int]:
+    if carry is None or max(counted) > MAX_VALUE:
+        return counted
+    return [min(value, MAX_VALUE) for value in map(add, counted, carry)]

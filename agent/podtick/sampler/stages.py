@@ -5,7 +5,7 @@ File by file rather than target by target: on cgroup v2 kernels before 6.16 each
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from struct import Struct
 
@@ -93,12 +93,16 @@ class Stage:
         batch, texts = zip(*read, strict=True)
         if max(map(len, texts)) >= self.size:  # longer than expected: never a number cut off
             texts = tuple(_whole(file) if len(text) >= self.size else text for file, text in read)
-        columns = self.parse_many(texts) if self.parse_many and len(batch) >= MANY else None
-        rows = zip(*columns, strict=True) if columns else map(self.parse, texts)
         pack_into = self.pack_into
-        for file, row in zip(batch, rows, strict=True):
+        for file, row in zip(batch, self.rows(batch, texts), strict=True):
             pack_into(buffer, plane + file.offset, *row)
         tally.changed.update([file.pod for file in batch])
+
+    def rows(self, files: Sequence[OpenFile], texts: Sequence[bytes]) -> Iterable[Sequence[int]]:
+        """The columns of each file, from its text."""
+        del files
+        columns = self.parse_many(texts) if self.parse_many and len(texts) >= MANY else None
+        return zip(*columns, strict=True) if columns else map(self.parse, texts)
 
     def blank(self, file: OpenFile, buffer: memoryview, plane: int) -> None:
         """Make the columns of a file unknown in a plane, and its next text a new one."""

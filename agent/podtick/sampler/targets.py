@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from struct import Struct
 
-from podtick.history.layout import NODE_BYTES, ROW_BYTES, WORD, Word
+from podtick.history.layout import NODE_BYTES, ROW_BYTES, TARGET_COLUMNS, WORD, Word
 from podtick.history.records import TargetKind
 from podtick.history.writer import HistoryWriter
 from podtick.model.metrics.row import UNKNOWN, Level
-from podtick.model.metrics.table import KERNEL_COLUMNS, TARGET_COLUMN, TARGET_ROWS
+from podtick.model.metrics.table import KERNEL_COLUMNS, NETWORK_COLUMNS, TARGET_COLUMN, TARGET_ROWS
 from podtick.sampler.descriptors import DescriptorBudget, OpenFile
 from podtick.sampler.networks import Networks
 from podtick.sampler.pods import KERNEL_ROW, Child, Pod
@@ -19,6 +19,7 @@ from podtick.sampler.stages import Stage
 from podtick.sources.cgroup.plan import FilePlan, compile_plan
 
 WORD_STRUCT = Struct("<Q")
+WHOLE_ROW = Struct(f"<{TARGET_COLUMNS}Q")
 DEAR_BYTES = 4096
 """Files read with at least this much room are dear to open again and again."""
 
@@ -64,9 +65,7 @@ class Targets:
         }
         self._limit_plans = {version: compile_plan(TARGET_ROWS, version, slow=True) for version in (1, 2)}
         self.by_id: dict[int, Target] = {}
-        self._recovered = {
-            record.id: KERNEL_ROW.unpack_from(writer.row_before(record.slot)) for record in writer.live()
-        }
+        self._recovered = {record.id: WHOLE_ROW.unpack(writer.row_before(record.slot)) for record in writer.live()}
         self._told: set[int] = set()
         self.changed: set[Pod | None] = set()  # pods whose members left since the last tick
         self._suspended: set[OpenFile] = set()
@@ -102,9 +101,11 @@ class Targets:
             target.pod = Pod(target.offset, self._own_columns(command.version))
             if row:
                 target.pod.restore(row)
+                first, count = NETWORK_COLUMNS
+                self.networks.restore(target.id, row[first : first + count])
         parent = self.by_id.get(target.parent)
         if parent and parent.pod and target.paths:
-            parent.pod.add(target.id, Child(target.offset, command.fresh), row)
+            parent.pod.add(target.id, Child(target.offset, command.fresh), row[:KERNEL_COLUMNS] if row else None)
         self.read_limits(target)
         return self._open_files(target)
 
@@ -207,7 +208,7 @@ class Targets:
             if parent and parent.pod:
                 parent.pod.remove(id_)
                 self.changed.add(parent.pod)
-            self.networks.close(id_)
+            self.networks.forget(id_)
         self._writer.detach(id_)
 
     def keep(self, ids: Iterable[int]) -> None:
