@@ -50,8 +50,11 @@ async def test_the_same_again_is_not_said_again(node: Node) -> None:
     assert node.sink.take() == []
 
 
-async def test_who_ran_before_podtick_is_not_fresh(node: Node) -> None:
-    await node.list(details("old", started_at_ns=10**18), details("unknown", started_at_ns=None), details("new"))
+async def test_of_the_first_list_all_count_wholly_then_only_who_is_started(node: Node) -> None:
+    await node.list(details("first", started_at_ns=10**18))
+    assert [each.fresh for each in node.sink.take(Attach) if each.paths] == [True]
+    later = (details("old", started_at_ns=10**18), details("unknown", started_at_ns=None), details("new"))
+    await node.list(details("first", started_at_ns=10**18), *later)
     started = {each.id: each.fresh for each in node.sink.take(Attach) if each.paths}
     assert started == {
         node.member("old").id: False,
