@@ -50,13 +50,13 @@ def running(docker_host: str, containers: int, log: Path) -> Iterator[Agent]:
     with log.open("ab") as errors:
         process = subprocess.Popen([*command, "--listen", url.removeprefix("http://")], stdout=errors, stderr=errors)
     try:
-        yield Agent(process.pid, _await_sampler(process.pid, containers), url)
+        yield Agent(process.pid, _await_sampler(process.pid, containers, log), url)
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _await_sampler(pid: int, containers: int) -> int:
+def _await_sampler(pid: int, containers: int, log: Path) -> int:
     """The sampler, once it has opened the files of all containers and no further ones for a second."""
     end = time.monotonic() + READY_SECONDS
     before = 0
@@ -67,7 +67,8 @@ def _await_sampler(pid: int, containers: int) -> int:
             if count == before and count > 5 * containers:
                 return sampler
             before = count
-    raise RuntimeError(f"after {READY_SECONDS:.0f} s podtick does not read {containers} containers: see the log")
+    said = log.read_text(errors="replace")[-2000:]
+    raise RuntimeError(f"after {READY_SECONDS:.0f} s podtick does not read {containers} containers; it said:\n{said}")
 
 
 def kernel_files(sampler: int) -> list[str]:
