@@ -17,6 +17,7 @@ MIB = 1 << 20
 VERSION = host_mounts().version
 KEYS = list(TARGET_COLUMN)[:KERNEL_COLUMNS]
 ROWS = [row for row in TARGET_ROWS if row.key in KEYS and (row.v1 if VERSION == 1 else row.v2)]
+MEMORY_LIMIT = "memory.limit_in_bytes" if VERSION == 1 else "memory.max"
 POD, CONTAINER = 2, 3
 WORK = """
 import os, sys, mmap
@@ -83,7 +84,7 @@ def test_every_column_is_the_kernels(sampler: Sampler, cgroup: Cgroup) -> None:
     process = cgroup.python(WORK)
     sampler.pod(POD, cgroup.paths)
     first, _ = at_rest(sampler, cgroup)
-    for line in ("burn 2000000", f"allocate {40 * MIB}", f"map {8 * MIB}", f"cache {MIB}", "fork 3"):
+    for line in ("burn 200000", f"allocate {40 * MIB}", f"map {8 * MIB}", f"cache {MIB}", "fork 3"):
         tell(process, line)
     rows, truth = at_rest(sampler, cgroup)
     for id_ in (CONTAINER, POD):
@@ -117,13 +118,12 @@ def test_counters_lie_between_the_kernels_before_and_after(sampler: Sampler, cgr
 
 
 def test_limits_throttling_and_their_pressure(sampler: Sampler, cgroup: Cgroup) -> None:
-    if VERSION == 1:
-        cgroup.write("cpu.cfs_quota_us", "5000")
-        cgroup.write("memory.limit_in_bytes", str(64 * MIB))
+    cgroup.write(*("cpu.cfs_quota_us", "5000") if VERSION == 1 else ("cpu.max", "5000 100000"))
+    cgroup.write(MEMORY_LIMIT, str(64 * MIB))
     cgroup.write("pids.max", "50")
     process = cgroup.python(WORK)
     sampler.pod(POD, cgroup.paths)
-    tell(process, "burn 200000")
+    tell(process, "burn 100000")
     rows, truth = at_rest(sampler, cgroup)
     assert {key: rows[CONTAINER][key] for key in truth} == truth
     limits = {"spec_cpu_limit_cores": 50_000_000, "spec_memory_limit_bytes": 64 * MIB, "threads_max": 50}
@@ -140,9 +140,8 @@ def test_no_limit_is_read_as_none(sampler: Sampler, cgroup: Cgroup) -> None:
 
 
 def test_a_hit_limit_and_a_killed_child(sampler: Sampler, cgroup: Cgroup) -> None:
-    limit = "memory.limit_in_bytes" if VERSION == 1 else "memory.max"
     cgroup.python(WORK)
-    cgroup.write(limit, str(48 * MIB))
+    cgroup.write(MEMORY_LIMIT, str(48 * MIB))
     sampler.pod(POD, cgroup.paths)
     before = sampler.tick()[POD]
     assert (before["memory_failcnt_total"], before["oom_events_total"]) == (0, 0)
