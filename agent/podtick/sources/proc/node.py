@@ -37,7 +37,7 @@ def stat(data: bytes) -> dict[str, int]:
     cores = 0
     for line in data.split(b"\n"):
         words = line.split(None, 11)
-        if not words:
+        if len(words) < 2:
             continue
         if words[0] == b"cpu":
             values.update({mode: _number(text, USER_HZ_NS) for mode, text in zip(CPU_MODES, words[1:], strict=False)})
