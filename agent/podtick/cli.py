@@ -99,9 +99,17 @@ def _run(command: _Command, arguments: Sequence[str], environ: Mapping[str, str]
         return INTERRUPTED
     except Exception as error:
         log.debug("the command failed", exc_info=error)
-        print(f"podtick: unexpected {type(error).__name__}: {_one_line(error)}", file=sys.stderr)
+        cause = _cause(error)
+        print(f"podtick: unexpected {type(cause).__name__}: {_one_line(cause)}", file=sys.stderr)
         print("podtick: this is a defect; --log-level debug shows where it happened", file=sys.stderr)
         return FAILURE
+
+
+def _cause(error: Exception) -> Exception:
+    """What a group of errors began with."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _settings(parser: argparse.ArgumentParser, arguments: Sequence[str], environ: Mapping[str, str]) -> AgentSettings:

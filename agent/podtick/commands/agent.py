@@ -43,7 +43,7 @@ class _Agent:
         self._supervisor = Supervisor(self._fd, settings.proc)
         self._roster = Roster(self._supervisor)
         mounts = read_mounts(settings.proc, settings.cgroup)
-        self._engine = EngineRoster(self._roster, mounts, settings.proc)
+        self._engine = EngineRoster(self._roster, mounts, settings.proc, self._engine_changed)
         self._cgroups = CgroupRoster(self._roster, mounts, self._engine.known, self._wants_cgroups) if mounts else None
         docker = settings.docker
         self._status = Status(
@@ -109,6 +109,10 @@ class _Agent:
             return
         async with watch_containers(endpoint) as updates:
             await self._engine.follow(updates)
+
+    def _engine_changed(self) -> None:
+        if self._cgroups:
+            self._cgroups.give_way()
 
     def _wants_cgroups(self) -> bool:
         """Bare cgroups are watched while no engine has a container that runs."""

@@ -33,7 +33,7 @@ class CgroupRoster:
         await self._known.wait()
         while True:
             found, cost = await asyncio.to_thread(self._scan) if self._wanted() else ({}, 0.0)
-            self.apply(found)
+            self.apply(found if self._wanted() else {})
             self.listed.set()
             await asyncio.sleep(max(SCAN_SECONDS, cost * REST))
 
@@ -42,6 +42,11 @@ class CgroupRoster:
         began = time.thread_time()
         found = dict(islice(list_cgroups(self._mounts), MOST_CGROUPS))
         return found, time.thread_time() - began
+
+    def give_way(self) -> None:
+        """Let go of every cgroup once an engine has a container: it may be one of them."""
+        if self._followed and not self._wanted():
+            self.apply({})
 
     def apply(self, found: dict[str, CgroupPaths]) -> None:
         """Let those who are not among `found` (folders by path) leave, and the new ones join."""

@@ -7,7 +7,7 @@ namespace of another one (`--network container:X`) are members of X's pod.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,14 +59,18 @@ class EngineState:
 class EngineRoster:
     """Applies a watch's updates to the roster, in their order."""
 
-    def __init__(self, roster: Roster, mounts: CgroupMounts | None, proc: Path) -> None:
+    def __init__(
+        self, roster: Roster, mounts: CgroupMounts | None, proc: Path, applied: Callable[[], None] = lambda: None
+    ) -> None:
+        """`applied` is called after each update."""
         self._roster = roster
+        self._applied = applied
         self._mounts = mounts
         self._proc = proc
         self._followed: dict[str, Followed] = {}
         self._began_ns = time.time_ns()
         self._since_ns = 0  # of the first list all count wholly in their pods, from then on who is started later
-        self._retry: asyncio.Queue[str] = asyncio.Queue(maxsize=10_000)
+        self._retry: asyncio.Queue[str] = asyncio.Queue()  # at most a few entries for each container followed
         self.state = EngineState()
         self.known = asyncio.Event()  # set once it is known whether there is an engine, and what it has
 
@@ -94,8 +98,9 @@ class EngineRoster:
             case Unavailable(reason):
                 self.state.lost = reason
                 log.warning("the engine does not answer reason=%s", reason)
-        self.known.set()
         self.state.running = sum(followed.details.state in RUNNING for followed in self._followed.values())
+        self.known.set()
+        self._applied()
 
     async def _list(self, containers: tuple[ContainerDetails, ...]) -> None:
         stopped = sorted((each for each in containers if each.state not in RUNNING), key=_ended, reverse=True)
@@ -166,8 +171,8 @@ class EngineRoster:
 
     def _try_again(self, followed: Followed) -> None:
         self.state.unreadable.add(followed.details.id)
-        if followed.tried < len(RETRIES) and not self._retry.full():
-            self._retry.put_nowait(followed.details.id)
+        if followed.tried < len(RETRIES):
+            asyncio.get_running_loop().call_later(RETRIES[followed.tried], self._retry.put_nowait, followed.details.id)
         elif followed.tried == len(RETRIES):
             log.warning("no cgroup found container=%s id=%s", followed.details.name, followed.details.id[:12])
         followed.tried += 1
@@ -175,8 +180,6 @@ class EngineRoster:
     async def _retry_later(self) -> None:
         while True:
             id_ = await self._retry.get()
-            followed = self._followed.get(id_)
-            await asyncio.sleep(RETRIES[min(followed.tried, len(RETRIES)) - 1] if followed and followed.tried else 0)
             member = self._roster.member(id_)
             if member and (followed := self._followed.get(id_)) and followed.details.state in RUNNING:
                 await self._start(member, followed)

@@ -248,6 +248,7 @@ class Roster:
                     self._tell_problem(entry, problem)
             case "gone" if isinstance(entry, Member):
                 self.stop(entry)
+                self.tell(entry, {"state": None})  # until the engine says what became of it
                 if entry.pod.network_owner == entry.id:
                     self._choose_network(entry.pod)
             case "network" if isinstance(entry, Pod):
