@@ -13,7 +13,7 @@ TESTS = Path(__file__).parents[1]
 HOME = "/opt/podtick/kernel-tests"
 PACKAGES = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py")
 """pytest and what it needs, all plain Python."""
-FILES = ("test_discovery_host.py", "test_sampler_columns.py", "test_sampler_network.py")
+FILES = ("test_discovery_host.py", "test_sampler_columns.py", "test_sampler_io.py", "test_sampler_network.py")
 SETTINGS = "[pytest]\naddopts = --import-mode=importlib -p no:cacheprovider\npythonpath = .\nfilterwarnings = error\n"
 
 
