@@ -30,7 +30,7 @@ def measure(load: Load, seconds: float, folder: Path) -> list[Figure]:
         recording = history.record(agent)
         charged = _charged(podtick.floor_files(agent.sampler, load.containers), folder)
     hour = history.fill(recording, HOUR, BUDGET).stat().st_blocks * 512
-    what = f"{load.count} busy containers"
+    what = f"{load.count} busy cgroups"
     note = (
         f"the history was filled by its real writer with {len(recording.planes)} recorded seconds, over and over, "
         f"faster than time; the processes are those of the {seconds:.0f} s in which they were recorded"

@@ -78,9 +78,9 @@ def _under(condition: str, agent: podtick.Agent) -> Iterator[None]:
     processes = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for command in commands]
     try:
         time.sleep(2)
+        yield
         if any(process.poll() is not None for process in processes):
             raise RuntimeError(f"{condition}: what should make it so has ended")
-        yield
     finally:
         for process in processes:
             process.kill()
