@@ -1,7 +1,8 @@
 """The sampler dies at any instruction: whoever comes after it reads nothing wrong and misses nothing published.
 
-The writer's work is traced instruction by instruction. Between two states of the region the words that changed are
-applied one after the other, as a copy would have done, and each state in between is what a death leaves behind.
+The writer's work is traced instruction by instruction (line by line where the interpreter shows no more). Between two
+states of the region the words that changed are applied one after the other, as a copy would have done, and each state
+in between is what a death leaves behind.
 """
 
 import random
@@ -49,7 +50,6 @@ class Tape:
         if not frame.f_code.co_filename.startswith(HISTORY) or frame.f_code.co_filename.endswith("blocks.py"):
             return None
         frame.f_trace_opcodes = True
-        frame.f_trace_lines = False
         self._look()
         return self._trace
 
