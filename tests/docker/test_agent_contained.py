@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.docker.containers import Containers
-from tests.kernel.cgroups import ENTER, Cgroup
 from tests.support.agent import Agent
+from tests.support.cgroups import ENTER, Cgroup
 from tests.support.engine import Engine
 from tests.support.scrape import Scrape
 

@@ -9,8 +9,8 @@ import pytest
 from podtick.history.records import TargetKind
 from podtick.model.metrics.row import MAX_VALUE, UNKNOWN, UNLIMITED, Kind
 from podtick.model.metrics.table import KERNEL_COLUMNS, TARGET_COLUMN, TARGET_ROWS
-from tests.kernel.cgroups import Cgroup, host_mounts
 from tests.kernel.sampler import ROW, Sampler
+from tests.support.cgroups import Cgroup, host_mounts
 from tests.support.columns import stored
 
 MIB = 1 << 20

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from podtick.model.metrics.row import UNKNOWN
-from tests.kernel.cgroups import Cgroup, host_mounts
 from tests.kernel.sampler import Sampler
+from tests.support.cgroups import Cgroup, host_mounts
 
 MIB = 1 << 20
 POD, CONTAINER = 2, 3

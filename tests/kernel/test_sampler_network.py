@@ -13,8 +13,8 @@ import pytest
 from podtick.model.metrics.network import NETWORK
 from podtick.model.metrics.row import UNKNOWN
 from podtick.sampler.protocol import Network
-from tests.kernel.cgroups import Cgroup
 from tests.kernel.sampler import ROW, Sampler
+from tests.support.cgroups import Cgroup
 
 POD, CONTAINER = 2, 3
 KEYS = [row.key for row in NETWORK]
