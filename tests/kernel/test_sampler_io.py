@@ -20,7 +20,7 @@ UNREACHABLE = 10**12  # bytes a second: a rule that holds nothing back
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A block device on a file."""
     (tmp_path / "image").write_bytes(bytes(8 * MIB))
-    command = ["losetup", "--find", "--show", tmp_path / "image"]
+    command = ["losetup", "--find", "--show", str(tmp_path / "image")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.skip(f"no loop device to be had: {done.stderr.strip()}")
