@@ -432,3 +432,15 @@ def test_a_network_that_fails_to_open_leaves_none_behind(rig: Rig, proc: Path, t
         rig.targets.network(Network(POD, APP, 300, "c0ffee"))
     rig.tick()
     assert rig.value(POD, "network_receive_bytes_total") is None
+
+
+@pytest.mark.parametrize("limit", [0, 500], ids=["opened anew", "kept open"])
+def test_a_text_longer_than_expected_is_read_whole(proc: Path, tmp_path: Path, limit: int) -> None:
+    """Never a number that was cut off at the end of the room."""
+    with rig_over(proc, limit=limit) as rig:
+        folder = container(rig, tmp_path)
+        filler = "".join(f"key_{number:05} {number}\n" for number in range(2000))
+        (folder / "memory" / "memory.stat").write_text(filler + V1["memory"]["memory.stat"])
+        rig.tick()
+        assert {key: rig.value(APP, key) for key in rig.known(APP)} == V1_READ
+        assert rig.value(POD, "memory_rss_bytes") == 200
