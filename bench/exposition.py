@@ -1,9 +1,11 @@
 """How long `/metrics` takes to write, beside prometheus_client's own writer on the very same samples."""
 
+import asyncio
 import gzip
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 from prometheus_client.exposition import generate_latest
@@ -14,10 +16,11 @@ from prometheus_client.registry import Collector
 from bench.report import Figure
 from podtick.model.metrics.table import TARGET_COLUMN
 from podtick.serve.exposition.agent import AgentMetrics
-from podtick.serve.exposition.body import Coding, Exposition
+from podtick.serve.exposition.body import Exposition
 from podtick.serve.exposition.filters import Selection
 from podtick.serve.exposition.format import Format
 from podtick.serve.exposition.labels import LabelCache
+from podtick.serve.exposition.packing import gzipped
 from podtick.serve.exposition.samples import SampleWriter
 from tests.support.world import FakeSnapshot, full_world
 
@@ -65,7 +68,7 @@ def _longest_piece(exposition: Exposition) -> list[float]:
     longest = []
     for _ in range(ROUNDS):
         times = [time.perf_counter()]
-        times.extend(time.perf_counter() for _ in exposition.chunks(Selection(), Format.TEXT, Coding.GZIP))
+        times.extend(time.perf_counter() for _ in exposition.blocks(Selection(), Format.TEXT))
         longest.append(max(after - before for before, after in pairwise(times)) * 1e3)
     return longest
 
@@ -81,18 +84,23 @@ def measure(pods: int = PODS) -> list[Figure]:
     samples = SampleWriter(LabelCache(world.roster), world.parsers)
     exposition = Exposition(world.history, samples, AgentMetrics(world.own, world.health))
 
-    def whole(coding: Coding) -> bytes:
-        return b"".join(exposition.chunks(TARGETS_ONLY, Format.TEXT, coding))
+    def whole() -> bytes:
+        return b"".join(exposition.blocks(TARGETS_ONLY, Format.TEXT))
 
-    text = whole(Coding.IDENTITY).decode()
+    async def packed_body() -> None:
+        with ThreadPoolExecutor(2) as executor:
+            async for _ in gzipped(exposition.blocks(TARGETS_ONLY, Format.TEXT), executor):
+                pass
+
+    text = whole().decode()
     count = sum(not line.startswith("#") for line in text.splitlines())
     what = f"writer alone, {count} made-up samples"
     reference = _Parsed(text)
     theirs = statistics.median(_milliseconds(lambda: generate_latest(reference)))
     packed = statistics.median(by_prometheus_client(text, ROUNDS))
     rows = (
-        ("text", _milliseconds(lambda: whole(Coding.IDENTITY)), theirs),
-        ("text and gzip", _milliseconds(lambda: whole(Coding.GZIP)), packed),
+        ("text", _milliseconds(whole), theirs),
+        ("text and gzip", _milliseconds(lambda: asyncio.run(packed_body())), packed),
     )
     return [
         *(

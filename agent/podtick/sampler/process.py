@@ -38,6 +38,7 @@ def main() -> int:
     commands = Commands(arguments.commands, arguments.answers, targets)
     ticker = Ticker(writer, targets, node, commands, TickClock())
     gc.freeze()
+    gc.disable()  # a tick makes thousands of short-lived rows and no cycles; `Ticker` collects now and then
     commands.say("ready", writer.number)
     Watcher(ticker, blocked_in_kernel("/proc")).watch()
     return 0

@@ -4,6 +4,7 @@ All of it runs in one thread at a time, which owns the pass. When that thread is
 another one take over in the middle: what the pass has reached is kept here, and the stuck thread finds `lost` filled.
 """
 
+import gc
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ from podtick.sampler.targets import Targets
 Lost = list[OpenFile | None]
 LIMITS_EVERY = 60
 """Ticks from one reading of a target's limits to the next."""
+
+COLLECT_EVERY = 1000
+"""Ticks from one garbage collection to the next: only rare errors leave cycles behind."""
 
 
 class Ticker:
@@ -144,6 +148,8 @@ class Ticker:
     def _after(self) -> None:
         """What can wait until the tick is out."""
         self._writer.close_due(self._targets.twin)
+        if self._writer.number % COLLECT_EVERY == 0:
+            gc.collect()
         phase = self._writer.number % LIMITS_EVERY
         for target in list(self._targets.by_id.values()):
             if target.id % LIMITS_EVERY == phase:

@@ -40,6 +40,7 @@ def make_app(services: Services) -> web.Application:
     probes = Probes(services.health)
     app = web.Application(middlewares=[_guard(agent)])
     app.on_response_prepare.append(_name_server)
+    app.on_cleanup.append(metrics.close)
     app.router.add_get("/metrics", metrics.get)
     app.router.add_get("/livez", probes.live)
     app.router.add_get("/healthz", probes.live)

@@ -1,13 +1,16 @@
 """`/metrics`: the newest tick, streamed in chunks so that the loop never stands still and memory stays bounded."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import hdrs, web
 
 from podtick.serve.exposition.body import Coding, Exposition
 from podtick.serve.exposition.filters import FilterError, Selection, parse_query
+from podtick.serve.exposition.packing import gzipped
 from podtick.serve.negotiation import coding, exposition_format
 from podtick.serve.problem import problem
 
@@ -16,7 +19,7 @@ log = logging.getLogger(__name__)
 _BODIES_AT_ONCE = 32
 _WAIT_SECONDS = 5.0  # for one of them to end
 _BODY_SECONDS = 60.0  # for a reader to take a whole body
-_WRITE_BYTES = 32 * 1024
+_PACKERS = 2  # threads that compress: more would only take cores from each other
 
 
 class MetricsRoute:
@@ -27,6 +30,11 @@ class MetricsRoute:
         self._selection = selection
         self._body_seconds = body_seconds
         self._free = asyncio.Semaphore(_BODIES_AT_ONCE)
+        self._packers = ThreadPoolExecutor(_PACKERS, thread_name_prefix="podtick gzip")
+
+    async def close(self, _app: web.Application) -> None:
+        """Let the threads go."""
+        self._packers.shutdown(wait=True, cancel_futures=True)
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Answer GET and HEAD."""
@@ -58,7 +66,11 @@ class MetricsRoute:
             async with asyncio.timeout(self._body_seconds):
                 await response.prepare(request)
                 if request.method != hdrs.METH_HEAD:
-                    await _stream(response, self._exposition.chunks(selection, text_format, packing))
+                    blocks = self._exposition.blocks(selection, text_format)
+                    packed = _plain(blocks) if packing is Coding.IDENTITY else gzipped(blocks, self._packers)
+                    async with contextlib.aclosing(packed):
+                        async for piece in packed:
+                            await response.write(piece)
                 await response.write_eof()
         except TimeoutError:
             log.warning("a reader of /metrics took more than %g s and was dropped", self._body_seconds)
@@ -71,16 +83,10 @@ class MetricsRoute:
         return response
 
 
-async def _stream(response: web.StreamResponse, chunks: Iterator[bytes]) -> None:
-    waiting = bytearray()
-    for chunk in chunks:
-        waiting += chunk
-        if len(waiting) >= _WRITE_BYTES:
-            await response.write(bytes(waiting))
-            waiting.clear()
+async def _plain(blocks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
+    for block in blocks:
+        yield block
         await asyncio.sleep(0)
-    if waiting:
-        await response.write(bytes(waiting))
 
 
 def _drop(request: web.Request) -> None:

@@ -121,7 +121,7 @@ async def test_a_reader_that_does_not_read_is_dropped_and_holds_little() -> None
     made: list[int] = []
 
     class Endless(Exposition):
-        def chunks(self, *_: object) -> Iterator[bytes]:
+        def blocks(self, *_: object) -> Iterator[bytes]:
             for _turn in range(1000):
                 made.append(1)
                 yield b"x" * 40_000
