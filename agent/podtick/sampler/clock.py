@@ -7,6 +7,8 @@ from dataclasses import dataclass
 SECOND = 1_000_000_000
 STEP_NS = SECOND // 2
 """A wall clock that moved by more than this against the monotonic one was set, not slewed."""
+LONGEST_WAIT = 10
+"""Seconds by which the wall clock may have been set back and still be waited for."""
 LATE_NS = SECOND // 10
 """A tick that begins later than this after its second counts as late."""
 
@@ -48,9 +50,14 @@ class TickClock:
         return Deadline(timestamp + missed, due + missed * SECOND, missed)
 
     def _resume(self, previous: Deadline, wall: int, now: int) -> Deadline:
-        """After a step: the next whole second of the new time, not sooner than half a second after the last tick."""
+        """After a step: the next whole second of the new time, not sooner than half a second after the last tick.
+
+        A small step back (a leap second) is waited out, so that no second comes twice; a large one cannot be.
+        """
         earliest = max(now, previous.monotonic_ns + STEP_NS)
         second = (wall + earliest - now) // SECOND + 1
+        if second <= previous.timestamp < second + LONGEST_WAIT:
+            second = previous.timestamp + 1
         due = now + second * SECOND - wall
         missed = max(0, round((due - previous.monotonic_ns) / SECOND) - 1)
         return Deadline(second, due, missed, stepped=True)
