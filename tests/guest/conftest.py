@@ -9,7 +9,6 @@ from tests.support.guest import Driver, Guest, GuestUnavailableError, booted, in
 
 IDLE = "exec sleep 100000"
 SCENE = {
-    "idle": (IDLE, ["--network=none"]),
     "busy": ("while :; do :; done", ["--cpus=0.05", "--network=none"]),
     "disk": (IDLE, ["--volume=/var/lib/podtick-test:/data", "--network=host"]),
     "small": (IDLE, ["--memory=16m", "--memory-swap=80m", "--shm-size=64m", "--pids-limit=20", "--network=none"]),

@@ -31,9 +31,9 @@ def test_a_cpu_limit_throttles_and_presses(agent: GuestAgent, scene: GuestContai
     after = agent.wait_for(lambda scrape: scrape.tick >= before.tick + 3, "three ticks")
     for name in ("cpu_cfs_throttled_periods", "cpu_cfs_throttled_seconds", "pressure_cpu_waiting_seconds"):
         assert both(after, f"{name}_total", "busy") > both(before, f"{name}_total", "busy"), name
-    assert not [name for name in before.names(pod="idle") if "_spec_" in name]
-    tasks = scene.files("idle", "pids.max")["pids.max"].strip()  # systemd sets one of its own
-    found = before.value("podtick_pod_threads_max", pod="idle")
+    assert not [name for name in before.names(pod="disk") if "_spec_" in name]
+    tasks = scene.files("disk", "pids.max")["pids.max"].strip()  # systemd sets one of its own
+    found = before.value("podtick_pod_threads_max", pod="disk")
     assert found == (None if tasks == "max" else int(tasks))
 
 

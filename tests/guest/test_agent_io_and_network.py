@@ -55,7 +55,7 @@ def test_network_is_a_pods_and_nobody_elses(agent: GuestAgent, scene: GuestConta
     after = agent.next_tick()
     assert 5 * MIB <= after.known(received, pod="client") - before.known(received, pod="client") < 6 * MIB
     assert 5 * MIB <= after.known(sent, pod="server") - before.known(sent, pod="server") < 6 * MIB
-    assert not [name for pod in ("idle", "disk", "small") for name in after.names(pod=pod) if "network" in name]
+    assert not [name for pod in ("busy", "disk", "small") for name in after.names(pod=pod) if "network" in name]
     threads = {each.labels["container"]: each.value for each in after.all("podtick_container_threads", pod="server")}
     assert threads == {"server": 1, "sidecar": 1}
     assert after.known("podtick_pod_threads", pod="server") == 2

@@ -13,7 +13,7 @@ from podtick.history.reader import HistoryReader
 from podtick.history.records import TargetKind
 from podtick.model.metrics.table import TARGET_COLUMN
 from podtick.roster.paths import folders_by_controller
-from podtick.sampler.protocol import Answer, Attach, Command, decode_answer, encode_command
+from podtick.sampler.protocol import Answer, Attach, Command, Detach, Network, decode_answer, encode_command
 from podtick.sources.cgroup.discovery import CgroupPaths
 
 PATIENCE = 60.0
@@ -30,6 +30,7 @@ class Sampler:
         self._answers: list[Answer] = []
         self._partial = b""
         self._slots: dict[int, int] = {}
+        self._base = 0
 
     def __enter__(self) -> Self:
         self._history = os.memfd_create("podtick-test")
@@ -69,10 +70,20 @@ class Sampler:
         """Pass one command on."""
         os.write(self._commands, encode_command(command))
 
+    def start_afresh(self) -> None:
+        """Forget all targets: ids count from here, as none may be used twice."""
+        for id_ in self._slots:
+            self.send(Detach(self._base + id_))
+        self._slots.clear()
+        self._answers.clear()
+        self._base += 100
+
     def attach(self, id_: int, kind: TargetKind, parent: int = 0, paths: CgroupPaths | None = None) -> str:
         """Attach a target; why nothing of it can be read, or nothing."""
         folders = folders_by_controller(paths) if paths else {}
-        self.send(Attach(id_, kind, parent, paths.version if paths else 0, folders, f"target {id_}", fresh=True))
+        version = paths.version if paths else 0
+        parent += self._base if parent else 0
+        self.send(Attach(self._base + id_, kind, parent, version, folders, f"target {id_}", fresh=True))
         slot, _, problem = (self.answer("attached", id_).text + "  ").split(" ", 2)
         self._slots[id_] = int(slot)
         return problem.strip()
@@ -82,19 +93,24 @@ class Sampler:
         assert self.attach(id_, TargetKind.POD) == ""
         assert self.attach(id_ + 1, TargetKind.CONTAINER, id_, paths) == ""
 
+    def network(self, pod: int, owner: int, pid: int, container: str) -> str:
+        """Have a pod's network read; what the sampler says of it."""
+        self.send(Network(self._base + pod, self._base + owner, pid, container))
+        return self.answer("network", pod).text
+
     def answer(self, kind: str, id_: int) -> Answer:
         """The next answer of a kind about a target, waited for; those about others are kept."""
         end = time.monotonic() + PATIENCE
         while True:
             for answer in self._answers:
-                if (answer.kind, answer.id) == (kind, id_):
+                if (answer.kind, answer.id) == (kind, self._base + id_):
                     self._answers.remove(answer)
                     return answer
             self._read(end, f"{kind} {id_}")
 
     def has_answered(self, kind: str, id_: int) -> bool:
         """Whether there is such an answer among those read until now."""
-        return any((answer.kind, answer.id) == (kind, id_) for answer in self._answers)
+        return any((answer.kind, answer.id) == (kind, self._base + id_) for answer in self._answers)
 
     def tick(self) -> dict[int, ROW]:
         """Every target's row at the first tick whose second has not begun yet."""

@@ -45,10 +45,17 @@ for line in sys.stdin:
 """.replace("signal_forever()", "__import__('signal').pause()")
 
 
-@pytest.fixture
-def sampler() -> Iterator[Sampler]:
+@pytest.fixture(scope="module")
+def one_sampler() -> Iterator[Sampler]:
+    """Starting one takes seconds on a slow machine."""
     with Sampler() as running:
         yield running
+
+
+@pytest.fixture
+def sampler(one_sampler: Sampler) -> Sampler:
+    one_sampler.start_afresh()
+    return one_sampler
 
 
 @pytest.fixture

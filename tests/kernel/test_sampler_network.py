@@ -12,7 +12,6 @@ import pytest
 
 from podtick.model.metrics.network import NETWORK
 from podtick.model.metrics.row import UNKNOWN
-from podtick.sampler.protocol import Network
 from tests.kernel.sampler import ROW, Sampler
 from tests.support.cgroups import Cgroup
 
@@ -66,10 +65,17 @@ for line in sys.stdin:
 """
 
 
-@pytest.fixture
-def sampler() -> Iterator[Sampler]:
+@pytest.fixture(scope="module")
+def one_sampler() -> Iterator[Sampler]:
+    """Starting one takes seconds on a slow machine."""
     with Sampler() as running:
         yield running
+
+
+@pytest.fixture
+def sampler(one_sampler: Sampler) -> Sampler:
+    one_sampler.start_afresh()
+    return one_sampler
 
 
 @pytest.fixture
@@ -121,8 +127,7 @@ def test_bytes_are_counted_and_are_the_kernels(sampler: Sampler, cgroup: Cgroup)
     process = cgroup.python(SEND, wrapper=["unshare", "--net"])
     with veth(process.pid):
         sampler.pod(POD, cgroup.paths)
-        sampler.send(Network(POD, CONTAINER, process.pid, cgroup.name))
-        assert sampler.answer("network", POD).text == "own"
+        assert sampler.network(POD, CONTAINER, process.pid, cgroup.name) == "own"
         first = network(sampler.tick()[POD])
         send(process, 500)
         while True:
@@ -140,8 +145,7 @@ def test_a_dead_namespace_is_not_pinned(sampler: Sampler, cgroup: Cgroup) -> Non
     process = cgroup.python(IDLE, wrapper=["unshare", "--net"])
     with veth(process.pid) as here:
         sampler.pod(POD, cgroup.paths)
-        sampler.send(Network(POD, CONTAINER, process.pid, cgroup.name))
-        assert sampler.answer("network", POD).text == "own"
+        assert sampler.network(POD, CONTAINER, process.pid, cgroup.name) == "own"
         assert UNKNOWN not in network(sampler.tick()[POD])
         assert Path(f"/sys/class/net/{here}").exists()
         cgroup.remove()
@@ -156,8 +160,7 @@ def test_a_dead_namespace_is_not_pinned(sampler: Sampler, cgroup: Cgroup) -> Non
 def test_the_hosts_network_is_nobodys(sampler: Sampler, cgroup: Cgroup) -> None:
     process = cgroup.python(IDLE)
     sampler.pod(POD, cgroup.paths)
-    sampler.send(Network(POD, CONTAINER, process.pid, cgroup.name))
-    assert sampler.answer("network", POD).text == "host"
+    assert sampler.network(POD, CONTAINER, process.pid, cgroup.name) == "host"
     assert network(sampler.tick()[POD]) == [UNKNOWN] * len(KEYS)
 
 
@@ -167,8 +170,7 @@ def test_a_namespace_is_read_for_one_pod_only(sampler: Sampler, cgroup: Cgroup) 
         second = other.python(IDLE, wrapper=["nsenter", "--net", "--target", str(first.pid)])
         for pod, made, process, answer in ((POD, cgroup, first, "own"), (POD + 2, other, second, "shared")):
             sampler.pod(pod, made.paths)
-            sampler.send(Network(pod, pod + 1, process.pid, made.name))
-            assert sampler.answer("network", pod).text == answer
+            assert sampler.network(pod, pod + 1, process.pid, made.name) == answer
         rows = sampler.tick()
         assert UNKNOWN not in network(rows[POD])
         assert network(rows[POD + 2]) == [UNKNOWN] * len(KEYS)
@@ -177,8 +179,7 @@ def test_a_namespace_is_read_for_one_pod_only(sampler: Sampler, cgroup: Cgroup) 
 def test_only_lo_is_nothing_to_count(sampler: Sampler, cgroup: Cgroup) -> None:
     process = cgroup.python(IDLE, wrapper=["unshare", "--net"])
     sampler.pod(POD, cgroup.paths)
-    sampler.send(Network(POD, CONTAINER, process.pid, cgroup.name))
-    assert sampler.answer("network", POD).text == "own"
+    assert sampler.network(POD, CONTAINER, process.pid, cgroup.name) == "own"
     assert network(sampler.tick()[POD]) == [UNKNOWN] * len(KEYS)
 
 
@@ -188,8 +189,7 @@ def test_a_process_of_another_cgroup_is_refused(sampler: Sampler, cgroup: Cgroup
         with veth(process.pid):
             cgroup.python(IDLE)
             sampler.pod(POD, cgroup.paths)
-            sampler.send(Network(POD, CONTAINER, process.pid, cgroup.name))
-            assert "does not belong" in sampler.answer("network", POD).text
+            assert "does not belong" in sampler.network(POD, CONTAINER, process.pid, cgroup.name)
             assert network(sampler.tick()[POD]) == [UNKNOWN] * len(KEYS)
 
 
@@ -212,19 +212,16 @@ def test_a_pid_that_is_used_again_never_gives_the_other_process(cgroup: Cgroup) 
             sampler.pod(POD, cgroup.paths)
             assert ask(f"77 1 {' '.join(map(str, cgroup.folders))}") == "77"
             await_sent(77, proc, 1)
-            sampler.send(Network(POD, CONTAINER, 77, cgroup.name))
-            assert sampler.answer("network", POD).text == "own"
+            assert sampler.network(POD, CONTAINER, 77, cgroup.name) == "own"
             assert 0 < sampler.tick()[POD][SENT] < 500 * DATAGRAM
             assert ask("") == "ended"
             assert ask(f"77 500 {' '.join(map(str, other.folders))}") == "77"
             await_sent(77, proc, 500)
             assert not 500 * DATAGRAM <= sampler.tick()[POD][SENT] < UNKNOWN
-            sampler.send(Network(POD, CONTAINER, 77, cgroup.name))
-            assert "does not belong" in sampler.answer("network", POD).text
+            assert "does not belong" in sampler.network(POD, CONTAINER, 77, cgroup.name)
             assert network(sampler.tick()[POD]) == [UNKNOWN] * len(KEYS)
             assert ask("") == "ended"
-            sampler.send(Network(POD, CONTAINER, 77, cgroup.name))
-            assert "has gone" in sampler.answer("network", POD).text
+            assert "has gone" in sampler.network(POD, CONTAINER, 77, cgroup.name)
 
 
 def await_sent(pid: int, proc: str, count: int) -> None:
