@@ -73,6 +73,15 @@ MEMORY = (
         v2="memory.stat:file",
     ),
     Metric(
+        "memory_shmem_bytes",
+        Kind.GAUGE,
+        Unit.BYTES,
+        "Shared memory and tmpfs, a part of the cache that cannot be dropped. On cgroup v2 up to two seconds late.",
+        LEVELS,
+        v1="memory.stat:total_shmem",
+        v2="memory.stat:shmem",
+    ),
+    Metric(
         "memory_mapped_file_bytes",
         Kind.GAUGE,
         Unit.BYTES,
