@@ -27,9 +27,10 @@ class Identity:
 
 
 def bounded(name: str) -> str:
-    """A foreign name as it is served: cut to `NAME_BYTES` of UTF-8, the cut ones kept apart by a hash of the whole."""
+    """A foreign name as it is served: at most `NAME_BYTES` of UTF-8, changed ones told apart by a hash of the whole."""
+    whole = name.encode("utf-8", "surrogatepass")
     encoded = name.encode("utf-8", "replace")
-    if len(encoded) <= NAME_BYTES:
-        return encoded.decode()
-    digest = sha256(encoded).hexdigest()[:8]
+    if len(whole) <= NAME_BYTES and whole == encoded:
+        return name
+    digest = sha256(whole).hexdigest()[:8]
     return encoded[: NAME_BYTES - 9].decode("utf-8", "ignore") + "~" + digest

@@ -55,9 +55,10 @@ class CgroupRoster:
             if member:
                 self._roster.leave(member)
         for path, paths in found.items():
-            if path in self._followed or path == "/":
-                continue
             key = f"{CGROUP}{path}"
+            known = self._roster.member(key)
+            if path == "/" or (known and known.running):  # one made anew under its old path runs no more: it is told
+                continue
             name = bounded(path)
             member = self._roster.join(key, Identity(CGROUP, name, name, bounded(path.rpartition("/")[2])))
             self._followed[path] = key

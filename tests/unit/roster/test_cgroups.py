@@ -1,6 +1,7 @@
 """Bare cgroups, where no engine has a container."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from podtick.model.identity import CGROUP, NAME_BYTES
 from podtick.roster import cgroups as module
 from podtick.roster.cgroups import CgroupRoster
 from podtick.roster.roster import Roster
-from podtick.sampler.protocol import Attach, Detach, Network
+from podtick.sampler.protocol import Answer, Attach, Detach, Network
 from podtick.sources.cgroup.discovery import CgroupPaths
 from podtick.sources.cgroup.mounts import CgroupMounts, Mount
 from tests.unit.roster.engine import NEVER, RecordingSink
@@ -44,6 +45,29 @@ def test_cgroups_come_and_go(tmp_path: Path) -> None:
     cgroups.apply({})
     assert len(sink.take(Detach)) == 4
     assert inner.members() == []
+
+
+def test_a_cgroup_made_anew_under_its_old_path_is_read_again(tmp_path: Path) -> None:
+    """A service that starts again between two scans: the sampler has lost its files, the path is the same."""
+    cgroups, inner, sink = roster(tmp_path)
+    found = {"/system.slice/ssh.service": paths("ssh")}
+    cgroups.apply(found)
+    (member,) = inner.members()
+    sink.take()
+    inner.answered(Answer("gone", member.id, str(member.attach.run)))
+    cgroups.apply(found)
+    assert [each.paths for each in sink.take(Attach)] == [{"unified": "/sys/fs/cgroup/ssh"}]
+    assert inner.members() == [member]
+    cgroups.apply(found)
+    assert sink.take() == []
+
+
+def test_names_that_are_not_utf_8_stay_apart(tmp_path: Path) -> None:
+    cgroups, inner, _ = roster(tmp_path)
+    cgroups.apply({f"/{os.fsdecode(name)}": paths("x") for name in (b"a\xff", b"a\xfe", b"a?")})
+    uids = {member.identity.uid for member in inner.members()}
+    assert len(uids) == 3
+    assert "/a?" in uids
 
 
 def test_a_long_path_is_bounded(tmp_path: Path) -> None:
