@@ -161,6 +161,8 @@ class EngineRoster:
         paths = await asyncio.to_thread(locate_container, self._mounts, details.id, details.pid, self._proc)
         if self._roster.member(details.id) is not member or followed.details.state not in RUNNING:
             return  # it has left, or ended, meanwhile
+        if followed.sampled and followed.started == started:
+            return  # found meanwhile by another look
         if paths is None:
             self._try_again(followed)
             return

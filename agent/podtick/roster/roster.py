@@ -166,7 +166,14 @@ class Roster:
     ) -> None:
         """A member runs: these are its cgroup folders. `fresh`: it was started while its pod was watched."""
         member.attach = Attach(
-            member.id, TargetKind.CONTAINER, member.pod.id, version, paths, member.identity.text(), fresh
+            member.id,
+            TargetKind.CONTAINER,
+            member.pod.id,
+            version,
+            paths,
+            member.identity.text(),
+            fresh,
+            member.attach.run + 1,
         )
         member.process = process
         self._send(member.attach)
@@ -182,7 +189,7 @@ class Roster:
 
     def stop(self, member: Member) -> None:
         """A member no longer runs. The sampler finds that out by itself, and earlier."""
-        member.attach = Attach(member.id, TargetKind.CONTAINER, member.pod.id, identity=member.identity.text())
+        member.attach = replace(member.attach, version=0, paths={}, fresh=False)
         member.process = None
 
     def leave(self, member: Member) -> None:
@@ -246,7 +253,7 @@ class Roster:
                     self.version += 1
                 if problem:
                     self._tell_problem(entry, problem)
-            case "gone" if isinstance(entry, Member):
+            case "gone" if isinstance(entry, Member) and answer.text == str(entry.attach.run):
                 self.stop(entry)
                 self.tell(entry, {"state": None})  # until the engine says what became of it
                 if entry.pod.network_owner == entry.id:
@@ -284,14 +291,7 @@ class Roster:
         for pod in self._pods.values():
             yield replace(pod.attach, identity=pod.identity.text())
             for member in pod.members.values():
-                yield Attach(
-                    member.id,
-                    TargetKind.CONTAINER,
-                    pod.id,
-                    member.attach.version,
-                    member.attach.paths,
-                    member.identity.text(),
-                )
+                yield replace(member.attach, identity=member.identity.text(), fresh=False)
             entries: tuple[Pod | Member, ...] = (pod, *pod.members.values())
             yield from (Told(entry.id, entry.told) for entry in entries if entry.told)
             self._choose_network(pod)

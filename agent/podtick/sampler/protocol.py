@@ -25,7 +25,7 @@ class Attach:
 
     `kind` is a `history.records.TargetKind`; `paths` the cgroup folders by controller (`unified` on v2), empty for a
     pod without a cgroup of its own; `identity` opaque text that is kept with the history. `fresh`: it was started
-    while its pod was watched.
+    while its pod was watched. `run` counts its starts; the answer `gone` says which one of them has ended.
     """
 
     id: int
@@ -35,6 +35,7 @@ class Attach:
     paths: Mapping[str, str] = field(default_factory=dict)
     identity: str = ""
     fresh: bool = False
+    run: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def _is_text(value: object) -> bool:
 
 
 _FITS: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("id", "parent", "owner"), _is_word),
+    **dict.fromkeys(("id", "parent", "owner", "run"), _is_word),
     **dict.fromkeys(("identity", "container"), _is_text),
     "kind": lambda value: _is_word(value) and value in set(TargetKind),
     "version": lambda value: _is_word(value) and value <= 2,

@@ -35,6 +35,7 @@ class Target:
     parent: int
     version: int
     paths: Mapping[str, str]
+    run: int = 0
     files: list[tuple[Stage, OpenFile]] = field(default_factory=list)
     told: dict[int, int] = field(default_factory=dict)
     pod: Pod | None = None
@@ -97,6 +98,7 @@ class Targets:
                 command.id, kind, record.slot, record.first, command.parent, command.version, dict(command.paths)
             )
             self.by_id[command.id] = target
+        target.run = command.run
         if kind is TargetKind.POD and not known:
             target.pod = Pod(target.offset, self._own_columns(command.version))
             if row:

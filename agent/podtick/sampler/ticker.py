@@ -171,7 +171,7 @@ class Ticker:
         failed, self._tally.failed = self._tally.failed, []
         for stage, file, error in failed:
             if self._targets.failed(stage, file, error, self._buffer, self._plane):
-                self._commands.say("gone", file.owner)
+                self._commands.say("gone", file.owner, str(self._targets.by_id[file.owner].run))
 
     def progress(self) -> tuple[int, int, int]:
         """Where the pass is; two equal answers mean that it did not move in between."""

@@ -36,7 +36,7 @@ async def test_a_container_is_a_pod_of_one(node: Node) -> None:
     assert json.loads(bare.identity) == {**json.loads(pod.identity), "container": "web"}
     assert bare == Attach(member.id, TargetKind.CONTAINER, pod.id, identity=bare.identity)
     folder = str(node.root / "docker" / container_id("web"))
-    assert started == Attach(member.id, TargetKind.CONTAINER, pod.id, 2, {"unified": folder}, bare.identity, fresh=True)
+    assert started == Attach(member.id, TargetKind.CONTAINER, pod.id, 2, {"unified": folder}, bare.identity, True, 1)
     assert network == Network(pod.id, member.id, 300, container_id("web"))
     assert told == Told(member.id, {"start_time_seconds": LATER, "restarts_total": 0, "state": RUNNING})
     assert pod_told == Told(pod.id, {"restarts_total": 0, "start_time_seconds": LATER})
@@ -339,9 +339,9 @@ async def test_when_the_owner_of_a_network_goes_another_takes_its_place(node: No
     await node.list(details("web"), details("side", shares="web", pid=301))
     web, side = node.member("web"), node.member("side")
     node.sink.take()
-    node.roster.answered(Answer("gone", side.id))
+    node.roster.answered(Answer("gone", side.id, "1"))
     assert node.sink.take() == [Told(side.id, {"state": None})], "what became of it only the engine knows"
-    node.roster.answered(Answer("gone", web.id))
+    node.roster.answered(Answer("gone", web.id, "1"))
     assert web.process is None
     assert not web.running
     assert node.sink.take(Network) == []

@@ -155,3 +155,38 @@ async def test_a_renamed_owner_renames_its_guests_pod() -> None:
         ("shop", "shop"),
         ("shop", "log"),
     }
+
+
+async def test_two_looks_at_once_attach_a_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The retry and a full list look for the same run; a second attach would count all it has used twice."""
+    both = threading.Barrier(2, timeout=10)
+    looks: list[int] = []
+
+    def look(*_: object) -> CgroupPaths | None:
+        looks.append(1)
+        if len(looks) == 1:
+            return None
+        both.wait()
+        return FOUND
+
+    monkeypatch.setattr(engine_module, "locate_container", look)
+    monkeypatch.setattr(engine_module, "RETRIES", (0.0,))
+    sent = Sent()
+    roster = Roster(sent)
+    follower = EngineRoster(roster, CgroupMounts(2), Path("/proc"))
+    done = asyncio.Event()
+
+    async def story() -> AsyncIterator[Update]:
+        yield Changed(container(A, "web"), ())
+        yield Changed(container(A, "web"), ())
+        done.set()
+        await asyncio.Event().wait()
+
+    following = asyncio.create_task(follower.follow(story()))
+    await done.wait()
+    await asyncio.get_running_loop().shutdown_default_executor()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    following.cancel()
+    await asyncio.wait({following})
+    assert len([each for each in sent if isinstance(each, Attach) and each.paths]) == 1

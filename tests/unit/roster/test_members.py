@@ -1,6 +1,6 @@
 """What the roster tells the sampler as members come, go, are renamed, and as a sampler starts anew."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -55,6 +55,25 @@ def test_a_process_that_has_gone_is_not_asked_again() -> None:
     assert owner is not None
     roster.found_process(owner, 11)
     assert [each.pid for each in sent.networks()] == [10, 20, 11]
+
+
+def test_the_end_of_a_former_run_is_not_the_end_of_this_one() -> None:
+    """The answer of a pass under way crosses the command that tells of the new run."""
+    sent = Sent()
+    roster = two_running(sent)
+    owner = roster.member(OWNER)
+    assert owner is not None
+    former = owner.attach.run
+    roster.stop(owner)
+    roster.start(owner, 2, PATHS, 11, fresh=True)
+    roster.answered(Answer("gone", owner.id, str(former)))
+    assert owner.running
+    assert owner.process == 11
+    assert [each for each in roster.replay() if isinstance(each, Attach) and each.id == owner.id] == [
+        replace(owner.attach, fresh=False)
+    ]
+    roster.answered(Answer("gone", owner.id, str(owner.attach.run)))
+    assert not owner.running
 
 
 def test_a_new_sampler_is_told_the_present_names() -> None:
