@@ -4,6 +4,7 @@
     ticks     a ring: when each tick of the span was, and what befell it
     targets   a table: who the targets are and were, and where their newest closed minute lies
     details   two turns of the node's per-device files, as text
+    carried   a row for each slot: counters that a pod goes on from, and that its newest row does not show
     planes    a ring of `PLANES` ticks: the row of every target, as the tick left it
     segments  closed minutes, compressed
 
@@ -125,9 +126,14 @@ class Geometry:
         return _page(self.directory_at + self.segments * SEGMENT_WORDS * WORD)
 
     @property
+    def carried_at(self) -> int:
+        """Where the carried rows begin."""
+        return self.details_at + 4 * DETAIL_BYTES
+
+    @property
     def planes_at(self) -> int:
         """Where the planes begin."""
-        return self.details_at + 4 * DETAIL_BYTES
+        return _page(self.carried_at + self.slots * ROW_BYTES)
 
     @property
     def segments_at(self) -> int:

@@ -91,6 +91,13 @@ class HistoryWriter:
         start = self.region.plane_word(self.number) * WORD + NODE_BYTES + slot * ROW_BYTES
         return bytes(self.region.bytes_[start : start + ROW_BYTES])
 
+    def carried(self, slot: int) -> int:
+        """The byte at which a slot's carried row begins: what the next sampler goes on from, last row or not.
+
+        All unknown when a target gets the slot.
+        """
+        return self.region.geometry.carried_at + slot * ROW_BYTES
+
     # -- ticks -----------------------------------------------------------------------------------------------------
 
     def begin(self, *, fresh: bool) -> int:
@@ -185,6 +192,7 @@ class HistoryWriter:
         else:
             slot = self._free_slots.pop()
         self._blank(slot, self.number)  # what the next plane is a copy of
+        self.region.bytes_[self.carried(slot) : self.carried(slot) + ROW_BYTES] = UNKNOWN_ROW
         return slot
 
     def _blank(self, slot: int, number: int) -> None:

@@ -105,6 +105,11 @@ class Networks:
         self._budget.open -= 1
         return dict.fromkeys(range(FIRST, FIRST + COUNT), UNKNOWN)
 
+    def total(self, pod: int) -> Sequence[int] | None:
+        """What a pod's namespaces have counted up to the last `close`; `None` for a pod never read."""
+        network = self._pods.get(pod)
+        return None if network is None else _sum(network.counted, network.carry)
+
     def forget(self, pod: int) -> None:
         """A pod is no more."""
         self.close(pod)

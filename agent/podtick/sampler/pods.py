@@ -36,13 +36,17 @@ class Child:
 
 
 class Pod:
-    """The sums of one pod. `offset` is where its row begins in a plane; `own` columns come from its own cgroup."""
+    """The sums of one pod. `offset` is where its row begins in a plane; `own` columns come from its own cgroup.
 
-    __slots__ = ("_alone", "_row", "_sums", "children", "offset", "own")
+    `carried` is where sums are left for the next sampler, as long as the row does not show them.
+    """
 
-    def __init__(self, offset: int, own: frozenset[int] = frozenset()) -> None:
+    __slots__ = ("_alone", "_row", "_sums", "carried", "children", "offset", "own")
+
+    def __init__(self, offset: int, own: frozenset[int] = frozenset(), carried: int | None = None) -> None:
         self.offset = offset
         self.own = own
+        self.carried = carried
         self.children: dict[int, Child] = {}
         self._sums: list[int | None] = [None] * KERNEL_COLUMNS
         self._alone = True  # only ever one container: the pod's row is that one's
@@ -98,11 +102,20 @@ class Pod:
         rows = [KERNEL_ROW.unpack_from(buffer, plane + child.offset) for child in self.children.values()]
         self._count(rows)
         values = self._values(rows)
+        self._carry(buffer, values)
         if self.own:
             from_cgroup = KERNEL_ROW.unpack_from(buffer, start)
             for column in self.own:
                 values[column] = from_cgroup[column]
         KERNEL_ROW.pack_into(buffer, start, *values)
+
+    def _carry(self, buffer: memoryview, values: Sequence[int]) -> None:
+        """Leave the sums for the next sampler where a row of these values does not show them all."""
+        sums = self._sums
+        if self.carried is not None and any(sums[each] is not None and values[each] == UNKNOWN for each in _COUNTERS):
+            KERNEL_ROW.pack_into(
+                buffer, self.carried, *[UNKNOWN if each is None else min(each, MAX_VALUE) for each in sums]
+            )
 
     def _count(self, rows: Sequence[Sequence[int]]) -> None:
         """Add what the containers have counted since the last call."""

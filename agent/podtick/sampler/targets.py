@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from struct import Struct
 
 from podtick.history.layout import NODE_BYTES, ROW_BYTES, TARGET_COLUMNS, WORD, Word
-from podtick.history.records import TargetKind
+from podtick.history.records import TargetKind, TargetRecord
 from podtick.history.writer import HistoryWriter
-from podtick.model.metrics.row import UNKNOWN, Level
+from podtick.model.metrics.row import MAX_VALUE, UNKNOWN, Level
 from podtick.model.metrics.table import KERNEL_COLUMNS, NETWORK_COLUMNS, TARGET_COLUMN, TARGET_ROWS
 from podtick.sampler.descriptors import DescriptorBudget, OpenFile
 from podtick.sampler.networks import Networks
@@ -20,6 +20,7 @@ from podtick.sources.cgroup.plan import FilePlan, compile_plan
 
 WORD_STRUCT = Struct("<Q")
 WHOLE_ROW = Struct(f"<{TARGET_COLUMNS}Q")
+NETWORK_ROW = Struct(f"<{NETWORK_COLUMNS[1]}Q")
 DEAR_BYTES = 4096
 """Files read with at least this much room are dear to open again and again."""
 
@@ -66,10 +67,21 @@ class Targets:
         }
         self._limit_plans = {version: compile_plan(TARGET_ROWS, version, slow=True) for version in (1, 2)}
         self.by_id: dict[int, Target] = {}
-        self._recovered = {record.id: WHOLE_ROW.unpack(writer.row_before(record.slot)) for record in writer.live()}
+        self._recovered = {record.id: self._recover(record) for record in writer.live()}
         self._told: set[int] = set()
         self.changed: set[Pod | None] = set()  # pods whose members left since the last tick
         self._suspended: set[OpenFile] = set()
+
+    def _recover(self, record: TargetRecord) -> tuple[int, ...]:
+        """What an earlier sampler read last of a target; of a pod also what its last row does not show."""
+        row: tuple[int, ...] = WHOLE_ROW.unpack(self._writer.row_before(record.slot))
+        if record.kind is not TargetKind.POD:
+            return row
+        buffer, place = self._writer.region.bytes_, self._writer.carried(record.slot)
+        carried = WHOLE_ROW.unpack_from(buffer, place)
+        row = tuple(before if value > MAX_VALUE else value for value, before in zip(row, carried, strict=True))
+        WHOLE_ROW.pack_into(buffer, place, *row)  # should this one end before the pod has a row again
+        return row
 
     # -- sweeping --------------------------------------------------------------------------------------------------
 
@@ -100,7 +112,8 @@ class Targets:
             self.by_id[command.id] = target
         target.run = command.run
         if kind is TargetKind.POD and not known:
-            target.pod = Pod(target.offset, self._own_columns(command.version))
+            carried = self._writer.carried(target.slot)
+            target.pod = Pod(target.offset, self._own_columns(command.version), carried)
             if row:
                 target.pod.restore(row)
                 first, count = NETWORK_COLUMNS
@@ -190,7 +203,7 @@ class Targets:
         pod = self.by_id.get(target.parent)
         if pod and pod.pod:
             pod.pod.remove(id_)
-            for column, value in self.networks.close(pod.id, through=id_).items():
+            for column, value in self._close_network(pod, through=id_).items():
                 WORD_STRUCT.pack_into(buffer, plane + pod.offset + column * WORD, value)
         return True
 
@@ -224,8 +237,17 @@ class Targets:
         pod = self.by_id.get(command.id)
         if pod is None:
             return ""
-        self._set(pod, self.networks.close(pod.id))
+        self._set(pod, self._close_network(pod))
         return self.networks.open(pod.id, pod.offset, command.owner, command.pid, command.container)
+
+    def _close_network(self, pod: Target, through: int | None = None) -> dict[int, int]:
+        """`Networks.close`, with the total left for the next sampler."""
+        unknown = self.networks.close(pod.id, through)
+        total = self.networks.total(pod.id) if unknown else None
+        if total is not None:
+            place = self._writer.carried(pod.slot) + NETWORK_COLUMNS[0] * WORD
+            NETWORK_ROW.pack_into(self._writer.region.bytes_, place, *total)
+        return unknown
 
     # -- what no sweep reads ---------------------------------------------------------------------------------------
 

@@ -301,6 +301,32 @@ def test_the_next_sampler_goes_on(rig: Rig, proc: Path, tmp_path: Path) -> None:
     heir.node.close()
 
 
+@pytest.mark.parametrize("ticks", [0, 2])
+def test_a_pod_that_stands_still_goes_on_after_another_sampler(
+    rig: Rig, proc: Path, tmp_path: Path, ticks: int
+) -> None:
+    """Its container had ended before the sampler did: the last row shows nothing, and yet no counter may fall."""
+    container(rig, tmp_path)
+    assert networked(rig, proc) == "own"
+    rig.tick()
+    assert (rig.value(POD, CPU), rig.value(POD, "network_receive_bytes_total")) == (1000, 10_100)
+    fail(rig, APP, "cpuacct.usage", errno.ENODEV)
+    rig.tick()
+    assert (rig.value(POD, CPU), rig.value(POD, "network_receive_bytes_total")) == (None, None)
+    for number in range(2):  # the first of them ends before it has read anything of the pod
+        heir = Rig(rig.region, proc)
+        heir.tick(ticks)
+        if number:
+            heir.attach(POD, parent=0)
+            heir.attach(APP, write_tree(tmp_path / "again", {"cpuacct": {"cpuacct.usage": "7\n"}}))
+            assert networked(heir, proc, 301, net_dev(eth0=5)) == "own"
+            heir.tick()
+            assert heir.value(POD, CPU) == 1007
+            assert heir.value(POD, "network_receive_bytes_total") == 10_100  # which of it is new is not to be known
+            heir.detach_all()
+        heir.node.close()
+
+
 def test_who_is_not_kept_has_left(rig: Rig, proc: Path, tmp_path: Path) -> None:
     container(rig, tmp_path)
     rig.tick()
