@@ -66,6 +66,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    _open_standard_descriptors()
     arguments = list(sys.argv[1:] if argv is None else argv)
     environ = os.environ if environ is None else environ
     if not arguments:
@@ -81,6 +82,15 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     if name not in _COMMANDS:
         return _refuse([_unknown("command", name, [*_COMMANDS, "--help", "--version"])])
     return _run(_COMMANDS[name], rest, environ)
+
+
+def _open_standard_descriptors() -> None:
+    """Where one of the three was closed by whoever started us, the next file opened would take its place."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this one
 
 
 def _run(command: _Command, arguments: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -154,3 +154,17 @@ def test_the_module_runs_like_the_command() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "did you mean agent?" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (0, 1, 2)])
+def test_what_is_opened_never_takes_the_place_of_a_closed_standard_descriptor(closed: tuple[int, ...]) -> None:
+    """The sampler is given the history by its number; standard input and output it gets anew."""
+    lines = [
+        "import os, sys",
+        "from podtick.cli import main",
+        f"for fd in {closed}: os.close(fd)",
+        "main(['--version'])",
+        "sys.exit(os.open('/', os.O_RDONLY))",
+    ]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, check=False)
+    assert done.returncode >= 3

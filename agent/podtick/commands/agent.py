@@ -14,7 +14,7 @@ from podtick.roster.roster import Roster
 from podtick.roster.supervisor import Supervisor
 from podtick.sampler.descriptors import DescriptorBudget
 from podtick.serve.app import Services, make_app
-from podtick.serve.connections import HttpServer
+from podtick.serve.connections import HttpServer, Limits
 from podtick.serve.exposition.samples import DeviceParsers
 from podtick.serve.listen import ListenError, bind, url_of
 from podtick.serve.status import Status
@@ -30,13 +30,15 @@ FAILURE = 1
 
 def run(settings: AgentSettings) -> int:
     """Run the agent until SIGINT or SIGTERM; returns the exit code."""
-    DescriptorBudget.of_process()  # raises the soft limit: each connection takes a descriptor
-    return asyncio.run(_Agent(settings).run())
+    budget = DescriptorBudget.of_process()  # each connection takes a descriptor
+    most = max(1, min(Limits().connections, budget.limit))
+    return asyncio.run(_Agent(settings, Limits(connections=most)).run())
 
 
 class _Agent:
-    def __init__(self, settings: AgentSettings) -> None:
+    def __init__(self, settings: AgentSettings, limits: Limits) -> None:
         self._settings = settings
+        self._limits = limits
         self._fd = os.memfd_create("podtick-history", os.MFD_CLOEXEC)
         geometry = Geometry.for_budget(settings.history_seconds, settings.history_bytes)
         self._reader = HistoryReader(Region.create(self._fd, geometry))
@@ -69,7 +71,7 @@ class _Agent:
             loop.add_signal_handler(number, stopped.set)
         parsers = DeviceParsers(disks, real_interfaces)
         services = Services(self._reader, self._roster, self._status, self._status, parsers, self._settings.selection)
-        async with HttpServer(make_app(services), sockets):
+        async with HttpServer(make_app(services), sockets, self._limits):
             urls = [url_of(one) for one in sockets]
             log.info("serving address=%s", " ".join(urls))
             await self._work(stopped, urls[0])

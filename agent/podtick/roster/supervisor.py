@@ -6,7 +6,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from io import FileIO
 from pathlib import Path
 
 import podtick
@@ -56,23 +57,24 @@ class Supervisor:
         pause = FIRST_PAUSE
         while True:
             began = time.monotonic()
-            code = await self._run_once(replay, answered)
-            log.error("the sampler ended, starting it again exit_code=%s", code)
+            code: int | None
+            try:
+                code = await self._run_once(replay, answered)
+                log.error("the sampler ended, starting it again exit_code=%s", code)
+            except OSError as error:  # no descriptor, no memory, no process left just now
+                code = None
+                log.error("the sampler cannot be started, trying again reason=%s", error.strerror or error)
             pause = FIRST_PAUSE if time.monotonic() - began > STEADY_SECONDS else min(pause * 2, LONGEST_PAUSE)
-            await asyncio.sleep(pause if self.starts > 1 or code else FIRST_PAUSE)
+            await asyncio.sleep(pause if self.starts != 1 or code else FIRST_PAUSE)
 
     async def _run_once(
         self, replay: Callable[[], Iterable[Command]], answered: Callable[[Answer], None]
     ) -> int | None:
         loop = asyncio.get_running_loop()
-        commands, to_sampler = os.pipe()
-        from_sampler, answers = os.pipe()
-        with os.fdopen(to_sampler, "wb", 0) as writing, os.fdopen(from_sampler, "rb", 0) as reading:
-            try:
-                process = await self._spawn(commands, answers)
-            finally:
-                os.close(commands)
-                os.close(answers)
+        with _pipe() as (commands, writing), _pipe() as (reading, answers):
+            process = await self._spawn(commands.fileno(), answers.fileno())
+            commands.close()
+            answers.close()
             self._process = process
             self.starts += 1
             source: asyncio.BaseTransport | None = None
@@ -97,7 +99,7 @@ class Supervisor:
         path = str(Path(podtick.__file__).parent.parent)
         return await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "podtick.sampler.process", *arguments, "--proc", str(self._proc)),
+            *("-P", "-m", "podtick.sampler.process", *arguments, "--proc", str(self._proc)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             pass_fds=tuple(descriptors.values()),
@@ -146,3 +148,11 @@ class Supervisor:
             self._end("podtick ends")
             await process.wait()
             raise
+
+
+@contextlib.contextmanager
+def _pipe() -> Iterator[tuple[FileIO, FileIO]]:
+    """The reading and the writing end of a pipe, closed at the end unless they are before."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", 0) as source, os.fdopen(writing, "wb", 0) as sink:
+        yield source, sink

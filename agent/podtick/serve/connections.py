@@ -27,6 +27,7 @@ class Limits:
     header_bytes: int = 8190
     headers: int = 64
     connections: int = 2000
+    accept: int = 100  # waiting to be accepted, all at once: fewer than the descriptors left for other things
     idle_seconds: float = 150.0  # longer than collectors wait between two scrapes
     shutdown_seconds: float = 3.0
 
@@ -94,14 +95,15 @@ class HttpServer:
     """An application on its listening sockets; `async with` starts and stops it."""
 
     def __init__(self, app: web.Application, sockets: Sequence[socket], limits: Limits | None = None) -> None:
-        self._runner = _Runner(app, limits or Limits())
+        self._limits = limits or Limits()
+        self._runner = _Runner(app, self._limits)
         self._sockets = sockets
 
     async def __aenter__(self) -> Self:
         try:
             await self._runner.setup()
             for listening in self._sockets:
-                await web.SockSite(self._runner, listening, backlog=512).start()
+                await web.SockSite(self._runner, listening, backlog=self._limits.accept).start()
         except BaseException:
             await self._runner.cleanup()
             raise

@@ -97,7 +97,7 @@ def _bind_one(family: int, host: str, port: int) -> socket.socket:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != _EVERY_IPV6)
         made.bind((host, port))
         # SO_REUSEADDR lets two sockets bind one port; only listening finds out that it is taken.
-        made.listen(512)
+        made.listen(100)
         made.setblocking(False)  # noqa: FBT003 -- the standard library's signature
     except BaseException:
         made.close()

@@ -1,12 +1,14 @@
 """The owner of the sampler, with the real sampler: it dies, hangs, talks nonsense, and comes again."""
 
 import asyncio
+import errno
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -210,3 +212,30 @@ async def test_one_that_keeps_dying_is_not_started_all_the_time(
     assert pauses == sorted(pauses)
     assert pauses[0] <= 0.1
     assert pauses[8] == module.LONGEST_PAUSE
+
+
+async def test_a_sampler_that_cannot_be_started_just_now_is_tried_again(
+    ear: Ear, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No descriptor, no memory, no process left: none of these ends the agent."""
+    spawn, refused = asyncio.create_subprocess_exec, [OSError(errno.EMFILE, "Too many open files")] * 2
+
+    async def refusing(*arguments: str, **options: Any) -> asyncio.subprocess.Process:
+        if refused:
+            raise refused.pop()
+        return await spawn(*arguments, **options)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", refusing)
+    async with supervised(ear):
+        await ear.wait_for(lambda: ear.count("tick"))
+    assert caplog.text.count("cannot be started, trying again reason=Too many open files") == 2
+
+
+async def test_the_sampler_loads_nothing_from_where_podtick_was_started(
+    ear: Ear, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit(9)\n")
+    monkeypatch.chdir(tmp_path)
+    async with supervised(ear):
+        await ear.wait_for(lambda: ear.count("ready") or ear.replays > 1)
+        assert ear.count("ready") == ear.replays == 1
