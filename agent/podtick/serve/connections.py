@@ -67,7 +67,7 @@ class _Connections(web.Server):
         super().connection_made(handler, transport)
         if len(self._connections) > self.most:
             log.debug("connection refused: %d are open", self.most)
-            transport.abort()
+            self._loop.call_soon(transport.abort)  # not now: aiohttp is about to start what reads from it
 
 
 class _Runner(web.AppRunner):
