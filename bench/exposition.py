@@ -82,7 +82,7 @@ def measure(pods: int = PODS) -> list[Figure]:
     columns.made = [snapshot.column(column) for column in range(len(TARGET_COLUMN))]
     world.history.snapshot = columns
     samples = SampleWriter(LabelCache(world.roster), world.parsers)
-    exposition = Exposition(world.history, samples, AgentMetrics(world.own, world.health))
+    exposition = Exposition(world.history, samples, AgentMetrics(world.own, world.health), world.health)
 
     def whole() -> bytes:
         return b"".join(exposition.blocks(TARGETS_ONLY, Format.TEXT))

@@ -23,7 +23,7 @@ def exposed(world: World, text_format: Format, selection: Selection) -> str:
     agent.answered("/metrics", 200)
     agent.scraped(0.01)
     samples = SampleWriter(LabelCache(world.roster), world.parsers)
-    return "".join(Exposition(world.history, samples, agent).text(selection, text_format))
+    return "".join(Exposition(world.history, samples, agent, world.health).text(selection, text_format))
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,14 @@ import os
 import signal
 import sys
 
-from podtick.history.layout import Geometry, Region
+from podtick.history.layout import Geometry, Region, Word
 from podtick.history.reader import HistoryReader
 from podtick.roster.cgroups import CgroupRoster
 from podtick.roster.engine import EngineRoster
 from podtick.roster.roster import Roster
 from podtick.roster.supervisor import Supervisor
 from podtick.sampler.descriptors import DescriptorBudget
+from podtick.sampler.protocol import Answer
 from podtick.serve.app import Services, make_app
 from podtick.serve.connections import HttpServer, Limits
 from podtick.serve.exposition.samples import DeviceParsers
@@ -39,6 +40,7 @@ class _Agent:
     def __init__(self, settings: AgentSettings, limits: Limits) -> None:
         self._settings = settings
         self._limits = limits
+        self._shortened = False
         self._fd = os.memfd_create("podtick-history", os.MFD_CLOEXEC)
         geometry = Geometry.for_budget(settings.history_seconds, settings.history_bytes)
         self._reader = HistoryReader(Region.create(self._fd, geometry))
@@ -79,7 +81,7 @@ class _Agent:
 
     async def _work(self, stopped: asyncio.Event, url: str) -> None:
         """Run every part until the signal; the end of any other part is an error that ends the agent."""
-        parts = [self._supervisor.run(self._roster.replay, self._roster.answered), self._watch()]
+        parts = [self._supervisor.run(self._roster.replay, self._answered), self._watch()]
         if self._cgroups:
             parts.append(self._cgroups.follow())
         tasks = [asyncio.ensure_future(part) for part in parts]
@@ -94,6 +96,12 @@ class _Agent:
                 task.cancel()
             await asyncio.wait([signalled, announced, *tasks])
         log.info("stopped")
+
+    def _answered(self, answer: Answer) -> None:
+        self._roster.answered(answer)
+        if not self._shortened and self._reader.counter(Word.SHORTENED):
+            self._shortened = True
+            log.warning("--history-bytes is too little for --history: all targets are remembered for less time")
 
     async def _announce(self, url: str) -> None:
         """Say on standard output, once the first tick is out, where to look and what is watched."""

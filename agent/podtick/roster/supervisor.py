@@ -36,7 +36,7 @@ class Supervisor:
         self._pipe: asyncio.WriteTransport | None = None
         self._process: asyncio.subprocess.Process | None = None
         self.ticked = asyncio.Event()
-        self.last_tick = time.monotonic()
+        self.last_tick = time.monotonic()  # before the first one: when waiting for it began, whatever is started since
         self.starts = 0
 
     @property
@@ -82,7 +82,6 @@ class Supervisor:
                 stream = asyncio.StreamReader(limit=MAX_LINE)
                 source, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), reading)
                 self._pipe, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, writing)
-                self.last_tick = time.monotonic()
                 for command in replay():
                     self.send(command)
                 await self._listen(stream, answered)

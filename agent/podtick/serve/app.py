@@ -36,7 +36,7 @@ def make_app(services: Services) -> web.Application:
     """The web application; `HttpServer` puts it on sockets."""
     agent = AgentMetrics(services.own, services.health)
     samples = SampleWriter(LabelCache(services.roster), services.parsers)
-    metrics = MetricsRoute(Exposition(services.history, samples, agent), services.selection)
+    metrics = MetricsRoute(Exposition(services.history, samples, agent, services.health), services.selection)
     probes = Probes(services.health)
     app = web.Application(middlewares=[_guard(agent)])
     app.on_response_prepare.append(_name_server)

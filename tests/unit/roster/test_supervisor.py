@@ -194,6 +194,15 @@ async def test_one_that_does_not_end_by_itself_is_ended(
     assert reason in caplog.text
 
 
+async def test_a_start_is_no_tick(ear: Ear, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Else samplers that die one after the other would count as alive for ever."""
+    pretend(monkeypatch, tmp_path, *GARBAGE, "os.read(commands, 1 << 20)", "sys.exit(5)")
+    before = ear.supervisor.last_tick
+    async with supervised(ear):
+        await ear.wait_for(lambda: ear.count("ready") == 2)
+    assert ear.supervisor.last_tick == before
+
+
 async def test_one_that_keeps_dying_is_not_started_all_the_time(
     ear: Ear, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from podtick.model.metrics.row import Kind
+from podtick.serve import status
 from podtick.serve.exposition.agent import SELF_ROWS, AgentMetrics
 from podtick.serve.exposition.filters import EVERYTHING, Selection
 from podtick.serve.exposition.format import Format
@@ -83,3 +84,7 @@ def test_requests_and_sources_are_counted(own: FakeSelf) -> None:
 )
 def test_filters_hold_for_the_agent_too(own: FakeSelf, selection: Selection, names: set[str]) -> None:
     assert set(written(AgentMetrics(own, FakeHealth()), Format.TEXT, selection)) == names
+
+
+def test_every_counter_of_the_history_is_served() -> None:
+    assert set(status._COUNTERS) <= {row.name for row in SELF_ROWS}

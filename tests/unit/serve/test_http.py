@@ -43,6 +43,15 @@ async def test_metrics_are_plain_text_by_default(served: Served) -> None:
     assert list(parse_text(text))
 
 
+@pytest.mark.parametrize(("age", "told"), [(9.0, {"container", "pod", "node", "agent"}), (11.0, {"agent"})])
+async def test_values_of_a_sampler_that_ticks_no_more_are_not_the_present(
+    world: World, served: Served, age: float, told: set[str]
+) -> None:
+    world.health.age = age
+    async with served.session.get("/metrics") as response:
+        assert levels(await response.text()) == told
+
+
 async def test_openmetrics_where_it_is_asked_for(served: Served) -> None:
     accept = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"}
     async with served.session.get("/metrics", headers=accept) as response:

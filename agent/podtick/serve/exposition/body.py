@@ -7,7 +7,8 @@ from podtick.serve.exposition.agent import AgentMetrics
 from podtick.serve.exposition.filters import Selection
 from podtick.serve.exposition.format import Format
 from podtick.serve.exposition.samples import SampleWriter
-from podtick.serve.interfaces import History
+from podtick.serve.health import DEAD_AFTER
+from podtick.serve.interfaces import Health, History
 
 BLOCK = 128 * 1024
 """Characters of a block: short enough to make (below a millisecond) that the loop never stands still."""
@@ -23,15 +24,16 @@ class Coding(StrEnum):
 class Exposition:
     """Everything that `/metrics` shows at one moment."""
 
-    def __init__(self, history: History, samples: SampleWriter, agent: AgentMetrics) -> None:
+    def __init__(self, history: History, samples: SampleWriter, agent: AgentMetrics, health: Health) -> None:
         self._history = history
+        self._health = health
         self._samples = samples
         self._agent = agent
 
     def text(self, selection: Selection, text_format: Format) -> Iterator[str]:
         """Pieces that each take well below a millisecond to make, but for the agent's own (some 2 ms)."""
         snapshot = self._history.latest()
-        if snapshot is not None:
+        if snapshot is not None and self._health.tick_age() <= DEAD_AFTER:  # else nobody knows how things are now
             yield from self._samples.write(snapshot, selection, text_format)
         if own := self._agent.write(selection, text_format):
             yield own
