@@ -57,3 +57,7 @@ class DescriptorBudget:
     def may_stay_open(self, *, dear: bool) -> bool:
         """Whether one more file may stay open; `dear` ones (large, or not to be opened by path) up to the limit."""
         return self.open < (self.limit if dear else self.limit * 9 // 10)
+
+    def may_exceed(self) -> bool:
+        """Whether one more may stay open that cannot be opened anew: of what is reserved, half."""
+        return self.open < self.limit + RESERVE // 2

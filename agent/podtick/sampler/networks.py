@@ -4,6 +4,7 @@ A pod that starts again gets a new namespace, whose counters begin at zero. What
 carried, so that no pod counter falls.
 """
 
+import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ class Networks:
         `offset` is where the pod's row begins in a plane. Returns what the network turns out to be: `own`; `host`, the
         node's; `shared`, another pod's; the last two are nothing to be read. Raises `OSError`, or `WrongProcessError`.
         """
+        if not self._budget.may_exceed():
+            raise OSError(errno.EMFILE, "the limit of open files is too low for it")
         found = open_network(self._proc, pid, container)
         taken = {each.namespace for each in self._pods.values() if each.file}
         if found.namespace == self._host or found.namespace in taken:

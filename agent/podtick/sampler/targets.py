@@ -285,12 +285,13 @@ class Targets:
         """A read has failed. Returns whether the target's cgroup turns out to have gone just now.
 
         A vanished cgroup reads ENODEV (ENOENT where the file is opened anew). Another error (PSI switched off is
-        EOPNOTSUPP) costs the file: it is not asked for again.
+        EOPNOTSUPP) costs the file: it is not asked for again, unless only a descriptor was missing.
         """
         if error.errno in (errno.ENODEV, errno.ENOENT):
             return self.gone(file.owner, buffer, plane)
         self._writer.region.words[Word.READ_ERRORS] += 1
-        self._drop(stage, file)
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            self._drop(stage, file)
         return False
 
     def suspend(self, stage: Stage, file: OpenFile) -> None:

@@ -13,6 +13,7 @@ from podtick.history.reader import HistoryReader
 from podtick.history.ticks import AFTER_START, CLOCK_STEPPED
 from podtick.model.metrics.row import UNLIMITED
 from podtick.sampler.clock import SECOND
+from podtick.sampler.descriptors import RESERVE
 from podtick.sampler.protocol import Network, Rename, Told
 from podtick.sampler.ticker import LIMITS_EVERY
 from podtick.sources.cgroup.formats import USER_HZ_NS, Parser
@@ -362,6 +363,34 @@ def test_a_folder_that_has_gone_where_files_are_opened_anew(proc: Path, tmp_path
         rig.tick()
         assert rig.gone == [APP]
         assert rig.known(APP) == set()
+
+
+def test_a_moment_without_descriptors_costs_that_moment(
+    proc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rig_over(proc, limit=0) as rig:
+        container(rig, tmp_path)
+
+        def refused(*_: object, **__: object) -> int:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", refused)
+            rig.tick()
+        assert rig.value(APP, CPU) is None
+        assert rig.gone == []
+        rig.tick()
+        assert (rig.value(APP, CPU), rig.value(POD, CPU)) == (1000, 1000)
+
+
+def test_networks_leave_descriptors_to_the_rest(proc: Path, tmp_path: Path) -> None:
+    with rig_over(proc, limit=0) as rig:
+        container(rig, tmp_path)
+        rig.budget.open = RESERVE // 2
+        with pytest.raises(OSError, match="the limit of open files is too low"):
+            networked(rig, proc)
+        rig.budget.open = 0
+        assert networked(rig, proc) == "own"
 
 
 # -- networks -----------------------------------------------------------------------------------------------------
