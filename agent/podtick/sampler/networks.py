@@ -37,13 +37,23 @@ class PodNetwork:
 
 
 class NetworkStage(Stage):
-    """The sweep over namespaces: what a file says, and what is carried for its pod."""
+    """The sweep over namespaces: what a file says, and what is carried for its pod.
+
+    `counted`: what each file said last that could be understood. At its end a namespace may have no interface any more.
+    """
 
     carries: dict[OpenFile, Sequence[int]]
+    counted: dict[OpenFile, Sequence[int]]
 
     def rows(self, files: Sequence[OpenFile], texts: Sequence[bytes]) -> list[Sequence[int]]:
         """The columns of each file."""
-        return [_sum(self.parse(text), self.carries.get(file)) for file, text in zip(files, texts, strict=True)]
+        rows: list[Sequence[int]] = []
+        for file, text in zip(files, texts, strict=True):
+            counted = self.parse(text)
+            if max(counted) <= MAX_VALUE:
+                self.counted[file] = counted
+            rows.append(_sum(counted, self.carries.get(file)))
+        return rows
 
 
 class Networks:
@@ -55,7 +65,7 @@ class Networks:
         self._host = host_namespace(proc)
         self._pods: dict[int, PodNetwork] = {}
         self._stage = NetworkStage(FIRST, COUNT, READ_BYTES, totals, read=read_paged)
-        self._stage.carries = {}
+        self._stage.carries, self._stage.counted = {}, {}
 
     def stages(self) -> list[Stage]:
         """The sweep, where there is anything to read."""
@@ -80,8 +90,8 @@ class Networks:
             os.close(found.fd)
             return "host" if found.namespace == self._host else "shared"
         network = self._pods.setdefault(pod, PodNetwork())
-        network.carry = _carry(network, found)
-        network.counted = NOTHING
+        now = _counted(found)
+        network.carry, network.counted = _carry(network, found, now), now
         network.owner, network.namespace = owner, found.namespace
         network.file = file = OpenFile(found.fd, "", offset + FIRST * WORD, owner, None)
         if any(network.carry):
@@ -99,8 +109,7 @@ class Networks:
         if network is None or network.file is None or through not in (None, network.owner):
             return {}
         file, network.file = network.file, None
-        counted = totals(file.last) if file.last is not None else NOTHING
-        network.counted = counted if max(counted) <= MAX_VALUE else NOTHING
+        network.counted = self._stage.counted.pop(file, network.counted)
         self._stage.carries.pop(file, None)
         if file in self._stage.files:  # not where a thread is stuck in it
             self._stage.files.remove(file)
@@ -119,19 +128,22 @@ class Networks:
         self._pods.pop(pod, None)
 
 
-def _carry(network: PodNetwork, found: NetworkFile) -> Sequence[int]:
-    """What is to be added to a namespace's counters that has just been opened.
+def _counted(found: NetworkFile) -> Sequence[int]:
+    """What a namespace has counted already when it is opened, as far as that is known."""
+    try:
+        now = totals(read_paged(found.fd, READ_BYTES))
+    except OSError:
+        return NOTHING
+    return now if max(now) <= MAX_VALUE else NOTHING
+
+
+def _carry(network: PodNetwork, found: NetworkFile, now: Sequence[int]) -> Sequence[int]:
+    """What is to be added to a namespace's counters that has just been opened and has counted `now`.
 
     The namespace that was read before may only have lost the process through which it was read: then its inode number
     is the same and its counters have not fallen. (The number alone proves nothing, numbers are given again.) After
     another sampler's death (`namespace` -1) there is only the pod's last total to go by: the counters go on from it.
     """
-    try:
-        now = totals(read_paged(found.fd, READ_BYTES))
-    except OSError:
-        now = NOTHING
-    if max(now) > MAX_VALUE:
-        now = NOTHING
     if network.namespace == -1:
         return tuple(max(0, before - value) for before, value in zip(network.carry, now, strict=True))
     same = network.namespace == found.namespace and all(map(int.__ge__, now, network.counted))

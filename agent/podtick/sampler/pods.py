@@ -5,9 +5,9 @@ follows the row's `PodValue`. On plain Docker that is all of a pod; in Kubernete
 not get right.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from operator import gt, itemgetter
+from operator import gt
 from struct import Struct
 
 from podtick.model.metrics.row import MAX_VALUE, UNKNOWN, UNLIMITED, Kind, PodValue
@@ -19,8 +19,9 @@ _LONE = frozenset(column for column, row in enumerate(_ROWS) if row.pod is PodVa
 _SUMS = tuple(column for column, row in enumerate(_ROWS) if row.kind is Kind.GAUGE and row.pod is PodValue.SUM)
 _LIMITS = tuple(column for column, row in enumerate(_ROWS) if row.pod is PodValue.SUM_OF_LIMITS)
 _LONE_GAUGES = tuple(column for column in _LONE if _ROWS[column].kind is Kind.GAUGE)
-_counters_of: Callable[[Sequence[int]], tuple[int, ...]] = itemgetter(*_COUNTERS)
 KERNEL_ROW = Struct(f"<{KERNEL_COLUMNS}Q")
+COUNTERS = Struct("<" + "".join("Q" if column in _COUNTERS else "8x" for column in range(KERNEL_COLUMNS)))
+"""The counters of a row alone, in the order of `_COUNTERS`."""
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ class Pod:
     `carried` is where sums are left for the next sampler, as long as the row does not show them.
     """
 
-    __slots__ = ("_alone", "_row", "_sums", "carried", "children", "offset", "own")
+    __slots__ = ("_alone", "_counters", "_sums", "carried", "children", "offset", "own")
 
     def __init__(self, offset: int, own: frozenset[int] = frozenset(), carried: int | None = None) -> None:
         self.offset = offset
@@ -50,7 +51,7 @@ class Pod:
         self.children: dict[int, Child] = {}
         self._sums: list[int | None] = [None] * KERNEL_COLUMNS
         self._alone = True  # only ever one container: the pod's row is that one's
-        self._row: Sequence[int] = ()
+        self._counters: tuple[int, ...] = ()
 
     def restore(self, row: Sequence[int]) -> None:
         """Take up the sums where an earlier sampler left them: `row` is the pod's last published one."""
@@ -80,11 +81,11 @@ class Pod:
 
     def _settle(self) -> None:
         """From now on the pod is more than its only container: take over what that one has counted."""
-        if self._alone and self._row and len(self.children) == 1:
+        if self._alone and self._counters and len(self.children) == 1:
             (child,) = self.children.values()
-            for column in _COUNTERS:
-                if self._row[column] <= MAX_VALUE:
-                    self._sums[column] = child.counted[column] = self._row[column]
+            for column, value in zip(_COUNTERS, self._counters, strict=True):
+                if value <= MAX_VALUE:
+                    self._sums[column] = child.counted[column] = value
         self._alone = False
 
     def compute(self, buffer: memoryview, plane: int) -> None:
@@ -93,9 +94,9 @@ class Pod:
         if self._alone and len(self.children) == 1 and not self.own:
             (child,) = self.children.values()
             source = plane + child.offset
-            row = KERNEL_ROW.unpack_from(buffer, source)
-            if not _falls(self._row, row):
-                self._row = row
+            counters = COUNTERS.unpack_from(buffer, source)
+            if not _falls(self._counters, counters):
+                self._counters = counters
                 buffer[start : start + KERNEL_ROW.size] = buffer[source : source + KERNEL_ROW.size]
                 return
             self._settle()
@@ -152,14 +153,11 @@ class Pod:
         return values
 
 
-def _falls(before: Sequence[int], row: Sequence[int]) -> bool:
+def _falls(before: tuple[int, ...], now: tuple[int, ...]) -> bool:
     """Whether a counter is less than it was, or not known any more: what it is later may be less."""
-    if not before:
+    if not any(map(gt, before, now)) and (UNKNOWN not in now or now.count(UNKNOWN) <= before.count(UNKNOWN)):
         return False
-    old, new = _counters_of(before), _counters_of(row)
-    if not any(map(gt, old, new)) and new.count(UNKNOWN) <= old.count(UNKNOWN):
-        return False
-    return any(was <= MAX_VALUE and (now < was or now > MAX_VALUE) for was, now in zip(old, new, strict=True))
+    return any(was <= MAX_VALUE and (is_ < was or is_ > MAX_VALUE) for was, is_ in zip(before, now, strict=False))
 
 
 def _sum(values: Iterable[int]) -> int:

@@ -86,15 +86,17 @@ class Stage:
 
     def store(self, buffer: memoryview, plane: int, tally: Tally) -> None:
         """Parse the texts in `batch` into the plane at byte `plane`."""
-        read = [(file, file.last) for file in self.batch if file.last is not None]  # not blanked since
-        self.batch.clear()
-        if not read:
+        batch, self.batch = self.batch, []
+        if not batch:
             return
-        batch, texts = zip(*read, strict=True)
-        if max(map(len, texts)) >= self.size:  # longer than expected: never a number cut off
-            texts = tuple(_whole(file) if len(text) >= self.size else text for file, text in read)
+        texts = [file.last for file in batch]
+        if None in texts:  # blanked since it was read
+            batch = [file for file in batch if file.last is not None]
+        read = [text for text in texts if text is not None]
+        if max(map(len, read), default=0) >= self.size:  # longer than expected: never a number cut off
+            read = [_whole(file) if len(text) >= self.size else text for file, text in zip(batch, read, strict=True)]
         pack_into = self.pack_into
-        for file, row in zip(batch, self.rows(batch, texts), strict=True):
+        for file, row in zip(batch, self.rows(batch, read), strict=True):
             pack_into(buffer, plane + file.offset, *row)
         tally.changed.update([file.pod for file in batch])
 

@@ -8,7 +8,7 @@ by one.
 
 from collections.abc import Callable, Sequence
 
-from podtick.model.metrics.row import MAX_VALUE
+from podtick.model.metrics.row import MAX_VALUE, UNKNOWN
 from podtick.sources.cgroup.formats import SAFE_DIGITS
 
 BatchParser = Callable[[Sequence[bytes]], list[list[int]] | None]
@@ -29,6 +29,11 @@ def singles(texts: Sequence[bytes]) -> list[list[int]] | None:
     return [values] if max(values) <= MAX_VALUE else None
 
 
+def blkio(texts: Sequence[bytes]) -> list[list[int]] | None:
+    """v1 `blkio.throttle.*` of kernels that list no device."""
+    return [[UNKNOWN] * len(texts)] * 2 if b":" not in b"".join(texts) else None
+
+
 def keyed(keys: Sequence[bytes], scales: Sequence[int]) -> BatchParser:
     """Flat keyed files, such as `cpuacct.stat`: `KEY VALUE` lines, the same keys in each, in the same order."""
 
@@ -37,7 +42,7 @@ def keyed(keys: Sequence[bytes], scales: Sequence[int]) -> BatchParser:
         names = first[::2]
         if len(first) > MOST_TOKENS or len(first) % 2 or not set(keys) <= set(names):
             return None
-        tokens = _tokens(texts, len(first), texts[0].count(b"\n"))
+        tokens = _tokens(b"".join(texts), len(texts), len(first), texts[0].count(b"\n"))
         if tokens is None or any(
             tokens[place * 2 :: len(first)].count(name) < len(texts) for place, name in enumerate(names)
         ):
@@ -49,18 +54,17 @@ def keyed(keys: Sequence[bytes], scales: Sequence[int]) -> BatchParser:
 
 def pressure(texts: Sequence[bytes]) -> list[list[int]] | None:
     """`cpu.pressure` and its like: the totals of `some` and `full`, microseconds."""
-    tokens = _tokens([text.replace(b"total=", b" ") for text in texts], 10, 2)
+    tokens = _tokens(b"".join(texts).replace(b"total=", b" "), len(texts), 10, 2)
     if tokens is None or tokens[0::10].count(b"some") < len(texts) or tokens[5::10].count(b"full") < len(texts):
         return None
     return _numbers(tokens, [4, 9], 10, (1000, 1000))
 
 
-def _tokens(texts: Sequence[bytes], tokens: int, lines: int) -> list[bytes] | None:
-    """All words, where each text has as many as the others, in as many whole lines."""
-    joined = b"".join(texts)
+def _tokens(joined: bytes, texts: int, tokens: int, lines: int) -> list[bytes] | None:
+    """All words of the joined texts, where each has as many as the others, in as many whole lines."""
     words = joined.split()
-    whole = joined.endswith(b"\n") and joined.count(b"\n") == lines * len(texts)
-    return words if whole and len(words) == tokens * len(texts) else None
+    whole = joined.endswith(b"\n") and joined.count(b"\n") == lines * texts
+    return words if whole and len(words) == tokens * texts else None
 
 
 def _numbers(

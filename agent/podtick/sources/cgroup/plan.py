@@ -93,7 +93,9 @@ def _parser(file: str, keys: Sequence[bytes]) -> Parser:
 def _batch_parser(file: str, keys: Sequence[bytes]) -> BatchParser | None:
     if file.endswith(".pressure"):
         return batches.pressure if list(keys) == [b"some", b"full"] else None
-    if file in _ALONE or file.startswith("blkio."):
+    if file.startswith("blkio."):
+        return batches.blkio if len(keys) == 2 else None
+    if file in _ALONE:
         return None
     if keys == [b""]:
         return batches.singles

@@ -96,11 +96,11 @@ def totals(data: bytes) -> Sequence[int]:
         return UNKNOWN_TOTALS
     for line in data.split(b"\n")[2:-1]:
         name, _, rest = line.rpartition(b":")
+        if name.endswith(b"lo") and name.strip() == b"lo":
+            continue
         values = rest.split()
         if len(values) != 16 or not b"".join(values).isdigit():
             return UNKNOWN_TOTALS
-        if name.endswith(b"lo") and name.strip() == b"lo":
-            continue
         numbers = list(map(int, (*values[0:4], *values[8:12])))
         sums = numbers if sums is None else list(map(add, sums, numbers))
     if sums is None or max(sums) > MAX_VALUE:
