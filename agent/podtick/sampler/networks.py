@@ -113,8 +113,8 @@ class Networks:
         self._stage.carries.pop(file, None)
         if file in self._stage.files:  # not where a thread is stuck in it
             self._stage.files.remove(file)
+        self._budget.open -= file.fd >= 0  # a read that failed has closed it
         file.close()
-        self._budget.open -= 1
         return dict.fromkeys(range(FIRST, FIRST + COUNT), UNKNOWN)
 
     def total(self, pod: int) -> Sequence[int] | None:

@@ -122,3 +122,38 @@ def test_a_torn_file_is_unknown_and_nothing_is_lost(tmp_path: Path) -> None:
         pod.traffic(200)
         rig.tick()
         assert rig.value(POD, RECEIVED) == 700
+
+
+@pytest.mark.parametrize("text", ["", net_dev(lo=9)], ids=["torn", "its interfaces taken away"])
+def test_what_a_namespace_counted_stays_when_its_end_is_not_to_be_read(tmp_path: Path, text: str) -> None:
+    write_process(tmp_path, 1, "init", net_dev(lo=5, eth0=1000))
+    with rig_over(tmp_path) as rig:
+        pod = Pod(tmp_path)
+        pod.traffic(500)
+        open_network(rig, pod)
+        rig.tick()
+        (tmp_path / "300" / "net" / "dev").write_text(text)
+        rig.tick()
+        assert rig.value(POD, RECEIVED) is None
+        pod.another_namespace(30)
+        open_network(rig, pod)
+        rig.tick()
+        assert rig.value(POD, RECEIVED) == 530
+
+
+def test_a_namespace_that_no_tick_has_seen_counts_what_it_had_when_it_was_opened(tmp_path: Path) -> None:
+    """It was opened by a new sampler, which goes on from the pod's last total, and left at once."""
+    write_process(tmp_path, 1, "init", net_dev(lo=5, eth0=1000))
+    with rig_over(tmp_path) as rig:
+        pod = Pod(tmp_path)
+        pod.traffic(500)
+        open_network(rig, pod)
+        rig.tick()
+        heir = Rig(rig.region, tmp_path)
+        open_network(heir, pod)
+        pod.another_namespace(7)
+        open_network(heir, pod)
+        heir.tick()
+        assert heir.value(POD, RECEIVED) == 507
+        heir.detach_all()
+        heir.node.close()
