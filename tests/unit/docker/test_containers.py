@@ -43,6 +43,13 @@ async def test_details_of_a_running_container() -> None:
     )
 
 
+@pytest.mark.parametrize("number", [-5, 2**31, 2**64])
+async def test_a_number_that_can_be_none_is_unknown_and_costs_nothing_else(number: int) -> None:
+    found = await details(RestartCount=number, state={"Pid": number, "StartedAt": "9999-01-01T00:00:00Z"})
+    assert (found.restart_count, found.pid, found.started_at_ns) == (None, None, None)
+    assert found.state == "running"
+
+
 async def test_nothing_secret_is_kept() -> None:
     assert "hunter2" not in repr(await details())
     assert "hunter2" not in repr(await summary())

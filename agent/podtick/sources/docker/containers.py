@@ -15,6 +15,7 @@ MOST_LABELS = 64
 KUBERNETES_LABELS = ("io.kubernetes.", "annotation.io.kubernetes.")
 _ID = re.compile(r"[0-9a-f]{64}")
 _NOT_FOUND = 404
+_MOST = 1 << 31  # of a PID, and of what an engine counts
 
 ContainerState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 LabelFilter = Callable[[str], bool]
@@ -147,12 +148,12 @@ def _details(found: wire.Inspected, keep_label: LabelFilter) -> ContainerDetails
         image=wire.cut(config.image),
         labels=_labels(config.labels, keep_label),
         state=_STATES.get(found.state.status or ""),
-        pid=found.state.pid if found.state.pid and found.state.pid > 0 else None,
+        pid=found.state.pid if found.state.pid and 0 < found.state.pid < _MOST else None,
         started_at_ns=wire.unix_ns(found.state.started_at),
         finished_at_ns=wire.unix_ns(found.state.finished_at),
         exit_code=_exit_code(found.state),
         oom_killed=found.state.oom_killed,
-        restart_count=found.restart_count,
+        restart_count=found.restart_count if 0 <= (found.restart_count or 0) < _MOST else None,
         network_mode=_network_mode(host.network_mode),
         cgroup_parent=wire.cut(host.cgroup_parent),
     )

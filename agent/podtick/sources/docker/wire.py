@@ -15,7 +15,7 @@ from podtick.sources.docker.errors import EngineProtocolError, one_line
 
 T = TypeVar("T")
 TEXT_BYTES = 4096
-_YEAR_ONE = 1
+_BEYOND = 1 << 63
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)")
 
 
@@ -132,7 +132,7 @@ def cut(text: str | None) -> str:
 
 
 def unix_ns(text: str | None) -> int | None:
-    """Read an RFC 3339 time to the nanosecond; the engine's zero time (year 1) is unknown."""
+    """Read an RFC 3339 time to the nanosecond; before 1970 (the engine's zero time is in year 1), after 2262: unknown."""
     found = _TIME.fullmatch(text or "")
     if found is None:
         return None
@@ -141,7 +141,6 @@ def unix_ns(text: str | None) -> int | None:
         moment = datetime.fromisoformat(whole + zone.upper().replace("Z", "+00:00"))
     except ValueError:
         return None
-    if moment.year <= _YEAR_ONE:
-        return None
     seconds = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (seconds.days * 86_400 + seconds.seconds) * 1_000_000_000 + int((fraction or "0").ljust(9, "0"))
+    nanoseconds = (seconds.days * 86_400 + seconds.seconds) * 1_000_000_000 + int((fraction or "0").ljust(9, "0"))
+    return nanoseconds if 0 <= nanoseconds < _BEYOND else None
