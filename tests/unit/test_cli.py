@@ -168,3 +168,16 @@ def test_what_is_opened_never_takes_the_place_of_a_closed_standard_descriptor(cl
     ]
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, check=False)
     assert done.returncode >= 3
+
+
+def test_a_machine_that_allows_no_history_is_told_in_one_line() -> None:
+    lines = [
+        "import resource, sys",
+        "from podtick.cli import main",
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))",
+        "sys.exit(main(['agent', '--docker-host', 'none', '--kubernetes', 'off', '--listen', '127.0.0.1:0']))",
+    ]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "File too large: ulimit -v and -f may be too low" in done.stderr

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from podtick.history.layout import Geometry, Region, Word
+from podtick.history.layout import Geometry, HistoryError, Region, Word
 from podtick.history.reader import HistoryReader
 from podtick.roster.cgroups import CgroupRoster
 from podtick.roster.engine import EngineRoster
@@ -33,7 +33,12 @@ def run(settings: AgentSettings) -> int:
     """Run the agent until SIGINT or SIGTERM; returns the exit code."""
     budget = DescriptorBudget.of_process()  # each connection takes a descriptor
     most = max(1, min(Limits().connections, budget.limit))
-    return asyncio.run(_Agent(settings, Limits(connections=most)).run())
+    try:
+        agent = _Agent(settings, Limits(connections=most))
+    except HistoryError as error:
+        print(f"podtick: {error}", file=sys.stderr)
+        return FAILURE
+    return asyncio.run(agent.run())
 
 
 class _Agent:

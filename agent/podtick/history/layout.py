@@ -162,12 +162,16 @@ class Region:
 
     @classmethod
     def create(cls, fd: int, geometry: Geometry) -> "Region":
-        """Lay out a new, empty region in the file `fd` and map it."""
+        """Lay out a new, empty region in the file `fd` and map it. Raises `HistoryError`."""
         if sys.byteorder != "little":
             raise HistoryError("podtick's history needs a little-endian machine")
-        os.ftruncate(fd, 0)
-        os.ftruncate(fd, geometry.size)
-        region = cls(fd, geometry, writable=True)
+        try:
+            os.ftruncate(fd, 0)
+            os.ftruncate(fd, geometry.size)
+            region = cls(fd, geometry, writable=True)
+        except OSError as error:
+            size = f"{geometry.size >> 20} MiB of address space"
+            raise HistoryError(f"no history of {size}: {error.strerror}: ulimit -v and -f may be too low") from None
         words = region.words
         words[Word.VERSION] = VERSION
         words[Word.FINGERPRINT] = FINGERPRINT
