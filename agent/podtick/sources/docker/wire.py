@@ -132,7 +132,7 @@ def cut(text: str | None) -> str:
 
 
 def unix_ns(text: str | None) -> int | None:
-    """Read an RFC 3339 time to the nanosecond; outside of 1970 to 2262 (the engine's zero is in year 1) it is unknown."""
+    """Read an RFC 3339 time to the nanosecond; unknown outside of 1970 to 2262, as the zero time (year 1) is."""
     found = _TIME.fullmatch(text or "")
     if found is None:
         return None
