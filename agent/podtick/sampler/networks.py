@@ -17,7 +17,7 @@ from podtick.sampler.descriptors import DescriptorBudget, OpenFile
 from podtick.sampler.stages import Stage
 from podtick.sources.proc.network import NetworkFile, host_namespace, open_network, read_paged, totals
 
-READ_BYTES = 32768
+READ_BYTES = 4096
 FIRST, COUNT = NETWORK_COLUMNS
 NOTHING = (0,) * COUNT
 

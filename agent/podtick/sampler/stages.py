@@ -16,7 +16,7 @@ from podtick.sources.cgroup.batches import BatchParser
 from podtick.sources.cgroup.formats import Parser
 from podtick.sources.proc.network import read_paged
 
-WHOLE_BYTES = 1 << 20
+WHOLE_BYTES = 1 << 16
 MANY = 8
 """From so many changed texts on it pays to parse them together."""
 
@@ -95,6 +95,7 @@ class Stage:
         read = [text for text in texts if text is not None]
         if max(map(len, read), default=0) >= self.size:  # longer than expected: never a number cut off
             read = [_whole(file) if len(text) >= self.size else text for file, text in zip(batch, read, strict=True)]
+            self.size = min(2 * self.size, WHOLE_BYTES)
         pack_into = self.pack_into
         for file, row in zip(batch, self.rows(batch, read), strict=True):
             pack_into(buffer, plane + file.offset, *row)

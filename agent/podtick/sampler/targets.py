@@ -21,7 +21,7 @@ from podtick.sources.cgroup.plan import FilePlan, compile_plan
 WORD_STRUCT = Struct("<Q")
 WHOLE_ROW = Struct(f"<{TARGET_COLUMNS}Q")
 NETWORK_ROW = Struct(f"<{NETWORK_COLUMNS[1]}Q")
-DEAR_BYTES = 4096
+DEAR_BYTES = 2048
 """Files read with at least this much room are dear to open again and again."""
 
 

@@ -16,6 +16,15 @@ LINES = {
     "memory.oom_control": ["oom_kill_disable {}", "under_oom {}", "oom_kill {}"],
 }
 V2_CPU = ["usage_usec {}", "user_usec {}", "system_usec {}", "nr_periods {}", "nr_throttled {}", "throttled_usec {}"]
+V1_MEMORY = [
+    *("cache {}", "rss {}", "hierarchical_memory_limit {}", "total_cache {}", "total_rss {}", "total_shmem {}"),
+    *("total_mapped_file {}", "total_dirty {}", "total_swap {}", "total_pgfault {}", "total_pgmajfault {}"),
+    *("total_inactive_file {}", "total_unevictable {}"),
+]
+V2_MEMORY = [
+    *("anon {}", "file {}", "kernel {}", "shmem {}", "file_mapped {}", "inactive_anon {}", "inactive_file {}"),
+    *("pgfault {}", "pgmajfault {}", "pgrefill {}"),
+]
 AVERAGES = "avg10=0.00 avg60=0.00 avg300=0.00"
 
 
@@ -24,6 +33,8 @@ def lines_of(plan: FilePlan) -> list[str]:
         return [f"some {AVERAGES} total={{}}", f"full {AVERAGES} total={{}}"]
     if (plan.file, plan.controller) == ("cpu.stat", "unified"):
         return V2_CPU
+    if plan.file == "memory.stat":
+        return V1_MEMORY if plan.controller == "memory" else V2_MEMORY
     return LINES.get(plan.file, ["{}"])
 
 
@@ -37,7 +48,7 @@ def texts(draw: st.DrawFn, plan: FilePlan) -> list[bytes]:
     lines = lines_of(plan)
     made = []
     for _ in range(draw(st.integers(1, 4))):
-        numbers = draw(st.lists(st.integers(0, 12) | st.just(MAX_VALUE) | st.just(2**64), min_size=9, max_size=9))
+        numbers = draw(st.lists(st.integers(0, 12) | st.just(MAX_VALUE) | st.just(2**64), min_size=13, max_size=13))
         own = [line.format(number) for line, number in zip(lines, numbers, strict=False)]
         match draw(st.sampled_from(["usual", "usual", "usual", "fewer", "more", "moved", "torn", "empty", "max"])):
             case "fewer":

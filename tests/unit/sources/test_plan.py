@@ -55,8 +55,8 @@ def test_where_a_file_lies(file: str, version: int, controller: str) -> None:
 
 def test_large_files_get_room() -> None:
     sizes = {plan.file: plan.size for version in (1, 2) for plan in compile_plan(TARGET_ROWS, version)}
-    assert sizes["memory.stat"] > 4096
-    assert sizes["io.stat"] > sizes["pids.current"]
+    assert sizes["memory.stat"] >= 2048
+    assert sizes["io.stat"] > sizes["pids.current"] > len(f"{2**64}\n")
 
 
 def test_a_row_without_a_source_is_in_no_file() -> None:

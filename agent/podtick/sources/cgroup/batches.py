@@ -6,10 +6,16 @@ are laid out the usual way, whole and equal in form, and proves that; else it re
 by one.
 """
 
+import re
 from collections.abc import Callable, Sequence
 
 from podtick.model.metrics.row import MAX_VALUE, UNKNOWN
-from podtick.sources.cgroup.formats import SAFE_DIGITS
+from podtick.sources.cgroup.formats import PRESSURE_TEXT, SAFE, SAFE_DIGITS
+
+APART = b"\0"
+"""Goes before each text when they are joined: no kernel file has it."""
+END = rb"(?=\0|\Z)"
+PRESSURE = re.compile(APART + PRESSURE_TEXT + END)
 
 BatchParser = Callable[[Sequence[bytes]], list[list[int]] | None]
 """One list of values a column, each as long as the texts, or `None`."""
@@ -54,10 +60,47 @@ def keyed(keys: Sequence[bytes], scales: Sequence[int]) -> BatchParser:
 
 def pressure(texts: Sequence[bytes]) -> list[list[int]] | None:
     """`cpu.pressure` and its like: the totals of `some` and `full`, microseconds."""
-    tokens = _tokens(b"".join(texts).replace(b"total=", b" "), len(texts), 10, 2)
-    if tokens is None or tokens[0::10].count(b"some") < len(texts) or tokens[5::10].count(b"full") < len(texts):
+    columns = _found(PRESSURE, texts)
+    return columns and [[value * 1000 for value in column] for column in columns]
+
+
+def long(keys: Sequence[bytes]) -> BatchParser:
+    """Long flat keyed files, such as `memory.stat`: one pattern for all lines from the first wanted key to the end."""
+    wanted = tuple(keys)
+    learned: tuple[re.Pattern[bytes], list[int]] | None = None
+
+    def parse(texts: Sequence[bytes]) -> list[list[int]] | None:
+        nonlocal learned
+        learned = learned or _learn(texts[0], wanted)
+        columns = _found(learned[0], texts) if learned else None
+        if columns is None or learned is None:
+            learned = None
+            return None
+        return [columns[place] for place in learned[1]]
+
+    return parse
+
+
+def _learn(text: bytes, wanted: Sequence[bytes]) -> tuple[re.Pattern[bytes], list[int]] | None:
+    """The pattern of a text, and for each wanted key which of its groups that is."""
+    names = [line.partition(b" ")[0] for line in text.split(b"\n")[:-1]]
+    before = b"\n" if names and names[0] not in wanted else APART
+    while names and names[0] not in wanted:
+        del names[0]
+    present = [name for name in names if name in wanted]
+    if sorted(present) != sorted(wanted):
         return None
-    return _numbers(tokens, [4, 9], 10, (1000, 1000))
+    lines = [re.escape(name) + b" " + (SAFE if name in wanted else rb"\d+") + b"\n" for name in names]
+    return re.compile(before + b"".join(lines) + END), [present.index(key) for key in wanted]
+
+
+def _found(pattern: re.Pattern[bytes], texts: Sequence[bytes]) -> list[list[int]] | None:
+    """What the pattern, which ends where a text ends, finds in each text: so never twice in one of them."""
+    joined = APART.join([b"", *texts])
+    found = pattern.findall(joined)
+    if len(found) != len(texts) or joined.count(APART) != len(texts):
+        return None
+    return [list(map(int, column)) for column in zip(*found, strict=True)]
 
 
 def _tokens(joined: bytes, texts: int, tokens: int, lines: int) -> list[bytes] | None:

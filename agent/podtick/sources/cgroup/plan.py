@@ -14,12 +14,13 @@ from podtick.sources.cgroup.batches import BatchParser
 from podtick.sources.cgroup.formats import Parser
 
 _BESIDE = {"cpu.cfs_quota_us": "cpu.cfs_period_us"}
-_SIZES = {"memory.stat": 8192, "io.stat": 65536}
-_BLKIO_BYTES = 65536
-_ALONE = ("io.stat", "cpu.max", "cpu.cfs_quota_us", "memory.limit_in_bytes", "memory.stat")
-"""Files that are read one by one: of another form, or so long that it makes no difference."""
+_SIZES = {"memory.stat": 2048}
+_NUMBER_BYTES = 24
+_ALONE = ("io.stat", "cpu.max", "cpu.cfs_quota_us", "memory.limit_in_bytes")
+"""Files that are read one by one: of another form."""
 _USUAL_BYTES = 448
-"""Small enough for the interpreter's own allocator; a longer text is read again (`sampler/stages.py`)."""
+"""Small enough for the interpreter's own allocator. Sizes are where to begin: `sampler/stages.py` reads a longer text
+whole, and from then on with more room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def _file_plan(file: str, columns: Sequence[tuple[int, str]], version: int) -> F
     if places != list(range(places[0], places[0] + len(places))):
         raise ValueError(f"the rows of {file} (cgroup v{version}) do not stand together in the metric table")
     keys = [key.encode() for _, key in columns]
-    size = _BLKIO_BYTES if file.startswith("blkio.") else _SIZES.get(file, _USUAL_BYTES)
+    size = _SIZES.get(file, _NUMBER_BYTES if keys == [b""] else _USUAL_BYTES)
     parse, parse_many = _parser(file, keys), _batch_parser(file, keys)
     controller, beside = controller_of(file, version), _BESIDE.get(file, "")
     return FilePlan(file, controller, places[0], len(places), size, parse, beside, parse_many)
@@ -97,6 +98,8 @@ def _batch_parser(file: str, keys: Sequence[bytes]) -> BatchParser | None:
         return batches.blkio if len(keys) == 2 else None
     if file in _ALONE:
         return None
+    if file == "memory.stat":
+        return batches.long(keys)
     if keys == [b""]:
         return batches.singles
     return batches.keyed(keys, [_scale(file, key) for key in keys])
