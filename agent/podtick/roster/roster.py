@@ -15,10 +15,12 @@ from typing import Protocol
 from podtick.history.records import TargetKind
 from podtick.model.identity import Identity
 from podtick.model.metrics.row import Level
+from podtick.model.metrics.state import STATES
 from podtick.sampler.protocol import Answer, Attach, Command, Detach, Keep, Limits, Network, Rename, Told
 
 log = logging.getLogger(__name__)
 NODE_ID = 1
+RUNNING_STATES = tuple(STATES.index(state) for state in ("running", "paused"))
 PodKey = tuple[str, str]
 """Namespace and UID."""
 
@@ -255,7 +257,8 @@ class Roster:
                     self._tell_problem(entry, problem)
             case "gone" if isinstance(entry, Member) and answer.text == str(entry.attach.run):
                 self.stop(entry)
-                self.tell(entry, {"state": None})  # until the engine says what became of it
+                if entry.told.get("state") in RUNNING_STATES:  # until the engine says what became of it
+                    self.tell(entry, {"state": None})
                 if entry.pod.network_owner == entry.id:
                     self._choose_network(entry.pod)
             case "network" if isinstance(entry, Pod):
