@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 class Figure:
     """One row: a value beside its peer's (`peer` names it), their ratio, and what was asked of which of the two.
 
-    `asked` is the largest value (`asked_of` "value") or ratio ("ratio") that issue 4 allows; `None`: nothing asked.
+    `asked` is the largest value (`asked_of` "value") or ratio ("ratio") that was set beforehand; `None`: none.
     """
 
     name: str
