@@ -40,9 +40,9 @@ def test_bytes_through_the_bridge_are_the_right_pods(agent: Agent, containers: C
     assert 50 * MIB <= sent.pop("net-server") <= 54 * MIB
     assert max(*received.values(), *sent.values()) < MIB
     pid = containers.engine.pid("net-client")
-    quiet = agent.next_tick()
-    values = (quiet.known(RECEIVED, pod="net-client"), quiet.known(SENT, pod="net-client"))
-    assert values == kernel_totals(pid)
+    low, quiet, high = kernel_totals(pid), agent.next_tick(), kernel_totals(pid)
+    for least, metric, most in zip(low, (RECEIVED, SENT), high, strict=True):  # neighbours say hello at any moment
+        assert least <= quiet.known(metric, pod="net-client") <= most
 
 
 def test_host_and_none_have_no_network_series(agent: Agent, containers: Containers) -> None:
@@ -60,13 +60,14 @@ def test_a_shared_network_makes_one_pod(agent: Agent, containers: Containers) ->
     containers.run("net-guest", network="container:net-owner")
     usage = "podtick_container_cpu_usage_seconds_total"
     agent.wait_for(lambda scrape: len(scrape.all(usage, pod="net-owner")) == 2, "two containers in one pod")
-    scrape = agent.next_tick()
+    pid = containers.engine.pid("net-owner")
+    low, scrape, high = kernel_totals(pid), agent.next_tick(), kernel_totals(pid)
     assert {each.labels["container"] for each in scrape.all(usage, pod="net-owner", uid=owner)} == {
         "net-owner",
         "net-guest",
     }
     assert not scrape.names(pod="net-guest")
-    assert scrape.known(RECEIVED, pod="net-owner", uid=owner) == kernel_totals(containers.engine.pid("net-owner"))[0]
+    assert low[0] <= scrape.known(RECEIVED, pod="net-owner", uid=owner) <= high[0]
     assert len(scrape.all(RECEIVED, pod="net-owner")) == 1
     threads = [each.value for each in scrape.all("podtick_container_threads", pod="net-owner")]
     assert scrape.known("podtick_pod_threads", pod="net-owner") == sum(threads) == 2
