@@ -13,8 +13,9 @@ from pathlib import Path
 
 from podtick.model.identity import DOCKER, Identity, bounded
 from podtick.model.metrics.state import STATES
+from podtick.roster.members import Member
 from podtick.roster.paths import folders_by_controller
-from podtick.roster.roster import Member, Roster
+from podtick.roster.roster import Roster
 from podtick.sources.cgroup.discovery import locate_container
 from podtick.sources.cgroup.mounts import CgroupMounts
 from podtick.sources.docker.containers import ContainerDetails

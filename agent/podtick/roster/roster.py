@@ -9,13 +9,14 @@ import errno
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Protocol
 
 from podtick.history.records import TargetKind
 from podtick.model.identity import Identity
 from podtick.model.metrics.row import Level
 from podtick.model.metrics.state import STATES
+from podtick.roster.members import Member, Pod, RosterTarget
 from podtick.sampler.protocol import Answer, Attach, Command, Detach, Keep, Limits, Network, Rename, Told
 
 log = logging.getLogger(__name__)
@@ -33,75 +34,6 @@ class Sink(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class RosterTarget:
-    """A container or pod as it is served. `slot` is its place in the history's planes, from tick `first` on."""
-
-    slot: int
-    first: int
-    level: Level
-    identity: Identity
-
-    @property
-    def namespace(self) -> str:
-        """The pod's namespace."""
-        return self.identity.namespace
-
-    @property
-    def pod(self) -> str:
-        """The pod's name."""
-        return self.identity.pod
-
-    @property
-    def uid(self) -> str:
-        """The pod's UID."""
-        return self.identity.uid
-
-    @property
-    def container(self) -> str | None:
-        """The container's name; `None` for a pod."""
-        return self.identity.container
-
-
-@dataclass(slots=True)
-class Member:
-    """A container of a pod. `process`: through which its network can be read; `None`: stopped, or it has none."""
-
-    id: int
-    key: str
-    identity: Identity
-    pod: "Pod"
-    attach: Attach
-    process: int | None = None
-    slot: int | None = None
-    first: int = 0
-    told: dict[str, int | None] = field(default_factory=dict)
-
-    @property
-    def owns_network(self) -> bool:
-        """Whether the pod's network is this container's, which the others share (plain Docker)."""
-        return self.key == self.identity.uid
-
-    @property
-    def running(self) -> bool:
-        """Whether the sampler has files of it to read."""
-        return bool(self.attach.paths)
-
-
-@dataclass(slots=True)
-class Pod:
-    """A pod: `network_owner` is the member through which its network is read now."""
-
-    id: int
-    identity: Identity
-    attach: Attach
-    members: dict[str, Member] = field(default_factory=dict)
-    network_owner: int | None = None
-    slot: int | None = None
-    first: int = 0
-    told: dict[str, int | None] = field(default_factory=dict)
-
-
 class Roster:
     """All pods and their members."""
 
@@ -111,6 +43,7 @@ class Roster:
         self._pods: dict[PodKey, Pod] = {}
         self._members: dict[str, Member] = {}
         self._by_id: dict[int, Pod | Member] = {}
+        self._refused: set[int] = set()
         self._problems: set[str] = set()  # of a file and a reason: as many as the kernel has of both
         self.version = 0
 
@@ -204,7 +137,18 @@ class Roster:
             self._send(Detach(pod.id))
         elif pod.network_owner == member.id:
             self._choose_network(pod)
+        self._ask_again()
         self.version += 1
+
+    def _ask_again(self) -> None:
+        """Somebody left: there may be room now for those for whom there was none."""
+        refused, self._refused = self._refused, set()
+        for entry in (entry for id_ in refused if (entry := self._by_id.get(id_))):
+            self._send(entry.attach)
+            if entry.told:
+                self._send(Told(entry.id, entry.told))
+            if isinstance(entry, Pod):
+                self._choose_network(entry)
 
     def limits_changed(self, member: Member) -> None:
         """The limits of a member are others than they were."""
@@ -264,6 +208,7 @@ class Roster:
             case "network" if isinstance(entry, Pod):
                 self._network_answered(entry, answer.text)
             case "full" if entry:
+                self._refused.add(entry.id)
                 log.error("no room for a target target=%s reason=%s", entry.identity.text(), answer.text)
             case "error":
                 log.error("the sampler refused a command reason=%s", answer.text)

@@ -26,7 +26,7 @@ from podtick.sources.proc.network import WrongProcessError
 
 CHUNK = 65536
 PENDING_ANSWERS = 16384
-"""Answers kept while the agent does not read; over it the oldest are dropped, and a full list will tell it all."""
+"""Answers kept while the agent does not read: hours of ticks. Over it the oldest are dropped."""
 SLICE_NS = 20_000_000
 """No command is begun so short before a deadline."""
 

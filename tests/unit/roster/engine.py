@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from podtick.roster.engine import EngineRoster
-from podtick.roster.roster import Member, Roster
+from podtick.roster.members import Member
+from podtick.roster.roster import Roster
 from podtick.sampler.protocol import Attach, Command, Detach, Told
 from podtick.sources.cgroup.mounts import CgroupMounts, Mount
 from podtick.sources.docker.client import EngineInfo

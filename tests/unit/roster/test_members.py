@@ -107,3 +107,21 @@ def test_a_file_that_cannot_be_read_is_told_once_and_an_absent_one_never(caplog:
         roster.answered(Answer("attached", id_, f"{id_} 1 /x/{id_}/cpu.stat: No such file or directory"))
     (line,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
     assert "memory.stat: Permission denied" in line
+
+
+def test_who_found_no_room_is_asked_for_again_when_somebody_leaves() -> None:
+    sent = Sent()
+    roster = two_running(sent)
+    other = roster.join("c" * 64, Identity("_docker", "other", "c" * 64, "other"))
+    roster.start(other, 2, PATHS, 30, fresh=True)
+    roster.answered(Answer("full", other.id, "all slots are taken"))
+    sent.commands.clear()
+    guest = roster.member(GUEST)
+    assert guest is not None
+    roster.leave(guest)
+    assert sent.commands == [Detach(guest.id), other.attach]
+    sent.commands.clear()
+    owner = roster.member(OWNER)
+    assert owner is not None
+    roster.leave(owner)
+    assert other.attach not in sent.commands, "once is enough until it is refused again"

@@ -1,0 +1,76 @@
+"""Pods and their members as the roster keeps them, and as they are served."""
+
+from dataclasses import dataclass, field
+
+from podtick.model.identity import Identity
+from podtick.model.metrics.row import Level
+from podtick.sampler.protocol import Attach
+
+
+@dataclass(slots=True)
+class RosterTarget:
+    """A container or pod as it is served. `slot` is its place in the history's planes, from tick `first` on."""
+
+    slot: int
+    first: int
+    level: Level
+    identity: Identity
+
+    @property
+    def namespace(self) -> str:
+        """The pod's namespace."""
+        return self.identity.namespace
+
+    @property
+    def pod(self) -> str:
+        """The pod's name."""
+        return self.identity.pod
+
+    @property
+    def uid(self) -> str:
+        """The pod's UID."""
+        return self.identity.uid
+
+    @property
+    def container(self) -> str | None:
+        """The container's name; `None` for a pod."""
+        return self.identity.container
+
+
+@dataclass(slots=True)
+class Member:
+    """A container of a pod. `process`: through which its network can be read; `None`: stopped, or it has none."""
+
+    id: int
+    key: str
+    identity: Identity
+    pod: "Pod"
+    attach: Attach
+    process: int | None = None
+    slot: int | None = None
+    first: int = 0
+    told: dict[str, int | None] = field(default_factory=dict)
+
+    @property
+    def owns_network(self) -> bool:
+        """Whether the pod's network is this container's, which the others share (plain Docker)."""
+        return self.key == self.identity.uid
+
+    @property
+    def running(self) -> bool:
+        """Whether the sampler has files of it to read."""
+        return bool(self.attach.paths)
+
+
+@dataclass(slots=True)
+class Pod:
+    """A pod: `network_owner` is the member through which its network is read now."""
+
+    id: int
+    identity: Identity
+    attach: Attach
+    members: dict[str, Member] = field(default_factory=dict)
+    network_owner: int | None = None
+    slot: int | None = None
+    first: int = 0
+    told: dict[str, int | None] = field(default_factory=dict)
