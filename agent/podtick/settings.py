@@ -203,7 +203,9 @@ def _directory(text: str) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         is_directory = False
     except (OSError, ValueError) as error:  # forbidden, too long, a loop of links, a null byte
-        raise ValueError(f"{text[:200]!r} cannot be looked at: {getattr(error, 'strerror', error)}") from None
+        raise ValueError(
+            f"{text[:200]!r} cannot be looked at: {getattr(error, 'strerror', 'it has a null byte')}"
+        ) from None
     if not is_directory:
         raise ValueError(f"{text!r} is not a directory here; inside a container it must be mounted")
     return path

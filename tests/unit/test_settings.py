@@ -137,7 +137,7 @@ def test_an_engine_that_docker_can_reach_and_we_cannot() -> None:
         ("cgroup", "/no/such/place", "'/no/such/place' is not a directory here"),
         ("cgroup", "/proc/version/below", "is not a directory here"),
         ("cgroup", "/" + "x" * 300, "cannot be looked at: File name too long"),
-        ("proc", "/null\0byte", "cannot be looked at: embedded null byte"),
+        ("proc", "/null\0byte", "cannot be looked at: it has a null byte"),
         ("history", "3600", "write a number and s, m or h"),
         ("history", "59s", "out of range: 1m to 6h"),
         ("history", "7h", "out of range: 1m to 6h"),
