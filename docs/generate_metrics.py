@@ -13,7 +13,9 @@ HEAD = """\
 Generated from the metric table (`agent/podtick/model/metrics/`) by `make golden`: change the table, not this page.
 
 A metric's full name is `podtick_LEVEL_` and the name below, such as `podtick_pod_cpu_usage_seconds_total`. Series of a
-pod carry `namespace`, `pod` and `uid`; those of a container also `container`.
+pod carry `namespace`, `pod` and `uid`; those of a container also `container`. On plain Docker `namespace` is `_docker`,
+`pod` and `container` are names of containers, and `uid` is the full ID of the container whose network the pod has.
+`podtick_container_state` has the label `state` besides.
 
 What could not be read has no series, never the value 0; where there is no limit, a limit has no series either.
 

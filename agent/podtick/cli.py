@@ -32,7 +32,7 @@ commands:
 
 examples:
   podtick agent                                  then look at http://127.0.0.1:9752/
-  podtick agent --listen [::]:9752               for a Prometheus on another machine
+  podtick agent --listen '[::]:9752'             for a Prometheus on another machine
   podtick agent --docker-host none               no engine: the kernel's cgroups alone
   curl 'http://127.0.0.1:9752/metrics?level=pod&metric=cpu_*'
 

@@ -56,7 +56,7 @@ CPU = (
         "cpu_cfs_throttled_seconds_total",
         Kind.COUNTER,
         Unit.SECONDS,
-        "Time for which the CPU limit held tasks back, counted once a core.",
+        "Time for which the CPU limit held tasks back, summed over cores.",
         LEVELS,
         v1="cpu.stat:throttled_time",
         v2="cpu.stat:throttled_usec",

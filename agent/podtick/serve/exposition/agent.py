@@ -35,7 +35,7 @@ class SelfRow:
 
 SELF_ROWS = (
     SelfRow("ticks_total", Kind.COUNTER, "Ticks taken: sampling passes over all targets."),
-    SelfRow("ticks_late_total", Kind.COUNTER, "Ticks that began late."),
+    SelfRow("ticks_late_total", Kind.COUNTER, "Ticks that began more than 0.1 s after their second."),
     SelfRow("ticks_missed_total", Kind.COUNTER, "Whole seconds that went by without a tick."),
     SelfRow("tick_timestamp_seconds", Kind.GAUGE, "The newest tick, as Unix time."),
     SelfRow("tick_duration_seconds", Kind.GAUGE, "How long the newest tick took."),
@@ -91,7 +91,12 @@ class AgentMetrics:
         build = Gauge(_PREFIX + "build_info", "1, and what runs.", ("version", "python"), registry=registry)
         build.labels(__version__, platform.python_version()).set(1)
         registry.register(_SelfCollector(own, health))
-        self._requests = Counter(_PREFIX + "http_requests", "Requests answered.", ("route", "code"), registry=registry)
+        self._requests = Counter(
+            _PREFIX + "http_requests",
+            "Requests answered, by route and status code.",
+            ("route", "code"),
+            registry=registry,
+        )
         self._seconds = Histogram(
             _PREFIX + "scrape_duration_seconds",
             "From a scrape's request to the last byte handed to the kernel.",
