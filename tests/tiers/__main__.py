@@ -27,7 +27,7 @@ def main(words: list[str]) -> int:
         return 2
     prepare(chosen)
     rows = [row_of(tier, chosen, strict=wanted == "all") for tier in TIERS]
-    if chosen[0].name == "unit" and chosen[0].has_tests and not arguments:
+    if wanted == "all" and chosen[0].has_tests and not arguments:
         rows.insert(1, pythons.run_units())
     folders = [f"tests/{row.tests}" for row in rows if row.tests]
     if not folders:

@@ -58,7 +58,13 @@ TIERS = (
     Tier("golden", "output of the real program, and what promtool says of it", {"promtool": "prometheus"}),
     Tier("kernel", "this host's kernel files, in cgroups made for the test", root=True),
     Tier("docker", "a real Docker engine of its own", ENGINE_PROGRAMS, root=True),
-    Tier("guest", "a virtual machine with cgroup v2, under both cgroup drivers", GUEST_PROGRAMS, root=True),
+    Tier(
+        "guest",
+        "a virtual machine with cgroup v2, built and emulated, under both cgroup drivers: some six minutes",
+        GUEST_PROGRAMS,
+        root=True,
+        quick=False,
+    ),
 )
 
 
