@@ -74,7 +74,7 @@ class _Agent:
             return FAILURE
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stopped.set)
         parsers = DeviceParsers(disks, real_interfaces)
         services = Services(self._reader, self._roster, self._status, self._status, parsers, self._settings.selection)

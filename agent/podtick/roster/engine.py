@@ -98,7 +98,8 @@ class EngineRoster:
                 self._remove(id_)
             case Unavailable(reason):
                 self.state.lost = reason
-                log.warning("the engine does not answer reason=%s", reason)
+                level = logging.WARNING if self.state.listed else logging.INFO
+                log.log(level, "the engine does not answer reason=%s", reason)
         self.state.running = sum(followed.details.state in RUNNING for followed in self._followed.values())
         self.known.set()
         self._applied()

@@ -129,9 +129,9 @@ class Supervisor:
                 self.last_tick = time.monotonic()
             answered(answer)
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: str, level: int = logging.ERROR) -> None:
         if self._process and self._process.returncode is None:
-            log.error("ending the sampler pid=%s reason=%s", self._process.pid, reason)
+            log.log(level, "ending the sampler pid=%s reason=%s", self._process.pid, reason)
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
 
@@ -144,7 +144,7 @@ class Supervisor:
             self._end("it does not end")
             return await process.wait()
         except asyncio.CancelledError:
-            self._end("podtick ends")
+            self._end("podtick ends", logging.DEBUG)
             await process.wait()
             raise
 

@@ -26,7 +26,8 @@ SWITCH_SECONDS = 0.0005
 def main() -> int:
     """Sample until the agent goes."""
     arguments = _arguments()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes; the agent ends this one
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for both, they reach both: the agent ends us
+        signal.signal(number, signal.SIG_IGN)
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         writer = HistoryWriter(Region.open(arguments.history, writable=True))
