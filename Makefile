@@ -1,18 +1,23 @@
 # What a developer does, by name. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test cover check format bench golden lock clean
+.PHONY: help run test cover check format bench golden image lock clean
 .DELETE_ON_ERROR:
 
 LISTEN ?= 127.0.0.1:9752
 ARGS ?=
 TIERS ?= quick
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' agent/podtick/__init__.py)
+IMAGE ?= podtick:$(VERSION)
+BASE ?=
 
 # The first of these that is at least 3.11; `make PYTHON=/path/to/python3.13` chooses another.
 CANDIDATES := python3 python3.13 python3.12 python3.11
 PYTHON ?= $(shell for p in $(CANDIDATES); do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PY := .venv/bin/python
-PIP := $(PY) -m pip --disable-pip-version-check --quiet install --require-hashes
+# The pins are whole, so nothing is resolved: older pips take a newer release for a pin that a package asks for with an
+# extra (pytest-cov: coverage[toml]) and then refuse it as unpinned.
+PIP := $(PY) -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps
 
 help: ## this list
 	@echo 'podtick: what every pod on this node did, in every single second'
@@ -24,9 +29,10 @@ help: ## this list
 	@echo '  make test TIERS=unit,docker                              only these tiers (TIERS=list: which there are)'
 	@echo '  make test TIERS=all                                      every tier; one that cannot run is a failure'
 	@echo '  make test ARGS="-k name -x"                              more arguments for pytest'
+	@echo '  make image IMAGE=registry.example/podtick:1 BASE=...     another name, another base with Python and pip'
 
-run: .venv/run ## run the agent here and watch this machine; Ctrl-C ends it
-	@exec env PYTHONPATH=agent $(PY) -m podtick agent --listen $(LISTEN) $(ARGS)
+run: .venv/run ## watch this machine, with demo pods where no engine has a container; Ctrl-C ends all
+	@exec env PYTHONPATH=agent $(PY) -m podtick demo --if-idle --listen $(LISTEN) $(ARGS)
 
 test: .venv/dev ## run every test tier that needs no long build, say what ran
 	@exec $(PY) -m tests.tiers $(TIERS) $(ARGS)
@@ -48,7 +54,11 @@ bench: .venv/dev ## what a container and second costs, beside the least it could
 	@exec env PYTHONPATH=agent:. $(PY) -m bench $(ARGS)
 
 golden: .venv/dev ## write the golden files anew from the real program's output
-	@exec $(PY) -m pytest tests/golden --update-golden $(ARGS)
+	@exec $(PY) -m pytest tests/golden tests/chart/test_generated.py --update-golden $(ARGS)
+
+image: ## build the container image (IMAGE: its name; BASE: what it is built on; ARGS: more for docker build)
+	docker build --file deploy/Dockerfile --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null) $(ARGS) .
 
 lock: ## pin the dependencies anew, by hash (needs the program uv)
 	@command -v uv >/dev/null || { echo 'make lock needs uv: pip install uv' >&2; exit 1; }

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from docs.generate_cadvisor import section
 from podtick.model.metrics.row import Kind, Level, Metric, PodValue
 from podtick.model.metrics.table import NODE_ROWS, TARGET_ROWS, rows_at
 from podtick.serve.exposition.agent import SELF_ROWS, AgentMetrics
+from podtick.serve.exposition.info import INFO
 from podtick.serve.interfaces import SourceHealth, SourceState
 
 HEAD = """\
@@ -26,6 +28,12 @@ What could not be read has no series, never the value 0; where there is no limit
 These are upper bounds: a series is there only where the kernel has the number. `?level=` and `?metric=` (or
 `--levels` and `--metrics`) choose; see [api.md](api.md).
 
+A node with so many pods has, in series and in samples a second where it is scraped every {interval} s:
+
+{loads}
+
+The node counts with one disk and one interface. The agent's own health comes on top, some 60 series whatever runs.
+
 ## Containers and pods
 
 A source is `file:key` of the cgroup's directory, `net/dev` stands for `/proc/PID/net/dev` of one process of the pod.
@@ -35,6 +43,14 @@ it, so that it never falls.
 
 {targets}
 
+## Who they are
+
+`podtick_pod_info` and `podtick_container_info` are 1 and carry the labels of any other series of theirs and these; one
+that is not known is not there. Join them by `uid` (and `container`), such as
+`podtick_pod_memory_working_set_bytes * on (uid) group_left (owner_kind, owner_name) podtick_pod_info`.
+
+{info}
+
 ## The node
 
 A source is `file:key` below `/proc`. Per device there is one series for each disk (no partitions, no loop devices, no
@@ -42,10 +58,19 @@ RAM disks) or interface (none that belongs to a container), with the label `devi
 
 {node}
 
+## Under cAdvisor's names
+
+{cadvisor}
+
 ## The agent itself
 
 {agent}
 """
+
+PODS = (30, 110, 250)
+"""Pods of a small node, of one at the kubelet's default limit, and of a large one."""
+INTERVAL_SECONDS = 15
+"""Between two scrapes: what many collectors do unless told otherwise."""
 
 _POD_VALUES: Mapping[PodValue, str] = {
     PodValue.SUM: "sum of its containers",
@@ -57,19 +82,58 @@ _POD_VALUES: Mapping[PodValue, str] = {
 
 def render() -> str:
     """The whole page."""
-    return HEAD.format(counts=_counts(), targets=_targets(), node=_node(), agent=_agent())
+    return HEAD.format(
+        counts=_counts(),
+        interval=INTERVAL_SECONDS,
+        loads=_loads(),
+        targets=_targets(),
+        info=_info(),
+        node=_node(),
+        agent=_agent(),
+        cadvisor=section(),
+    )
+
+
+def all_families() -> set[str]:
+    """The full name of every metric there is."""
+    own = AgentMetrics(_AllKnown(), _OneSource()).described()
+    rows = {row.family(level) for level in Level for row in rows_at(level)}
+    return rows | {row.family(level) for level, (row, _) in INFO.items()} | {name for name, _, _ in own}
 
 
 def _counts() -> str:
+    node, disk, interface = _of_a_node()
+    lines = [
+        ("a pod", f"{_of_one(Level.POD)}"),
+        ("a container", f"{_of_one(Level.CONTAINER)}"),
+        ("a node", f"{node}, {disk} a disk and {interface} an interface"),
+    ]
+    return _table(("", "series"), lines)
+
+
+def _loads() -> str:
+    """What a collector gets of a node, by the number of its pods."""
+    pod, container, node = _of_one(Level.POD), _of_one(Level.CONTAINER), sum(_of_a_node())
+    each = (pod, pod + container, pod + 2 * container)
+    lines = ([f"{pods}", *(_load(pods * series + node) for series in each)] for pods in PODS)
+    return _table(("pods", "`level=pod,node`", "all levels, one container a pod", "two containers a pod"), lines)
+
+
+def _load(series: int) -> str:
+    return f"{series:,} ({round(series / INTERVAL_SECONDS):,}/s)"
+
+
+def _of_one(level: Level) -> int:
+    """Series of one pod or container, with its info."""
+    return len(rows_at(level)) + 1
+
+
+def _of_a_node() -> tuple[int, int, int]:
+    """Series of a node itself, of each of its disks and of each of its interfaces."""
     node = [row for row in rows_at(Level.NODE) if row.per is None]
     per_disk = [row for row in NODE_ROWS if (row.v2 or "").startswith("diskstats:")]
     per_interface = [row for row in NODE_ROWS if (row.v2 or "").startswith("net/dev:")]
-    lines = [
-        ("a pod", f"{len(rows_at(Level.POD))}"),
-        ("a container", f"{len(rows_at(Level.CONTAINER))}"),
-        ("a node", f"{len(node)}, {len(per_disk)} a disk and {len(per_interface)} an interface"),
-    ]
-    return _table(("", "series"), lines)
+    return len(node), len(per_disk), len(per_interface)
 
 
 def _targets() -> str:
@@ -87,6 +151,17 @@ def _targets() -> str:
                 _pod_value(row) if Level.POD in row.levels else "-",
             )
             for row in TARGET_ROWS
+        ),
+    )
+
+
+def _info() -> str:
+    return _table(
+        ("label", "of", "what it is"),
+        (
+            (f"`{label}`", f"`{row.family(level)}`", text)
+            for level, (row, labels) in INFO.items()
+            for label, text in labels.items()
         ),
     )
 
@@ -116,7 +191,7 @@ def _agent() -> str:
 
 def _source(row: Metric, source: str | None) -> str:
     if row.told:
-        return "told by the engine"
+        return "told by the engine or the API server"
     if row.minus is not None:
         return f"`{row.minus[0]}` less `{row.minus[1]}`"
     return f"`{source}`" if source else "-"

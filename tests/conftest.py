@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.engine import Engine, EngineUnavailable
+from tests.support.engine.choice import chosen
 from tests.support.golden import Golden
 from tests.support.leaks import Belongings, TaskWatch, wait_for_leaks
 from tests.tiers.plugin import TierReport
+from tests.tiers.records import Recorder
 from tests.tiers.report import Report
 
 TESTS = Path(__file__).parent
@@ -18,12 +20,15 @@ TASKS = pytest.StashKey[TaskWatch]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files instead of comparing")
     parser.addoption("--tier-report", help="the tiers that were asked for, as JSON; from tests.tiers")
+    parser.addoption("--tier-record", type=Path, help="the file in which to tell of each test, for tests.tiers")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[TASKS] = TaskWatch()
     if report := config.getoption("--tier-report"):
         config.pluginmanager.register(TierReport(Report.from_json(report)))
+    if record := config.getoption("--tier-record"):
+        config.pluginmanager.register(Recorder(config, record))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -49,9 +54,9 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
-    """A real Docker engine, shared by the session's tests, which remove their own containers."""
+    """A real engine, by default Docker 20.10, shared by the session's tests, which remove their own containers."""
     try:
-        with Engine() as started:
+        with chosen().make() as started:
             yield started
     except EngineUnavailable as reason:
         pytest.skip(str(reason))

@@ -28,6 +28,10 @@ class Containers:
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
     ) -> None:
+        self.remove_all()
+
+    def remove_all(self) -> None:
+        """Remove all that are still there."""
         there = set(self.engine.docker("ps", "--all", "--quiet", "--no-trunc").split())
         if mine := there.intersection(self._made):
             self.engine.remove(*mine)
@@ -53,11 +57,18 @@ class Containers:
 
     def paths(self, name: str) -> CgroupPaths:
         """The container's cgroup folders."""
+        return self.paths_of([name])[0]
+
+    def paths_of(self, names: Sequence[str]) -> list[CgroupPaths]:
+        """Each container's cgroup folders."""
         mounts = read_mounts(PROC, CGROUP)
         assert mounts is not None
-        id_, pid = self.engine.docker("inspect", "--format", "{{.Id}} {{.State.Pid}}", name).split()
-        found = locate_container(mounts, id_, int(pid), PROC)
-        assert found is not None
+        found = []
+        for line in self.engine.docker("inspect", "--format", "{{.Id}} {{.State.Pid}}", *names).splitlines():
+            id_, pid = line.split()
+            paths = locate_container(mounts, id_, int(pid), PROC)
+            assert paths is not None
+            found.append(paths)
         return found
 
 

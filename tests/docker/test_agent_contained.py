@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docker.agents import host
 from tests.docker.containers import Containers
 from tests.support.agent import Agent
 from tests.support.cgroups import ENTER, Cgroup
@@ -56,7 +57,7 @@ def contained(engine: Engine, folder: Path, cgroup: Cgroup, user: Sequence[str] 
         str(folder),
         closed_folder(),
     ]
-    options = ["--docker-host", f"unix://{engine.socket}", "--proc", f"{folder}/proc", "--cgroup", f"{folder}/cgroup"]
+    options = [*host(engine), "--proc", f"{folder}/proc", "--cgroup", f"{folder}/cgroup"]
     with Agent(*options, wrapper=[*enter, *unshare, *user]) as agent:
         inner = int(Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text())
         for namespace in ("cgroup", "mnt", "pid"):
@@ -109,6 +110,7 @@ def same_numbers(outside: Agent, inside: Agent) -> dict[tuple[str, str, str, str
             return shown
 
 
+@pytest.mark.needs("kernel")
 @pytest.mark.parametrize("privileged", [True, False], ids=["root", "user"])
 def test_it_shows_what_an_agent_outside_shows(
     engine: Engine, agent: Agent, containers: Containers, cgroup: Cgroup, tmp_path: Path, privileged: bool

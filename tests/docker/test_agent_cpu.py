@@ -1,32 +1,34 @@
 """CPU of real containers: the rate of a limited one, the kernel's own counter around a tick, throttling."""
 
+import time
+
+import pytest
+
 from tests.docker.containers import BUSY, Containers, cpu_usage_ns
 from tests.support.agent import Agent
+from tests.support.engine.choice import CGROUP, source
 
 USAGE = "podtick_container_cpu_usage_seconds_total"
 POD_USAGE = "podtick_pod_cpu_usage_seconds_total"
 SPAN = 15  # s
-WINDOWS = 4  # a host that is busy with other things may not give a container its share
+OFF = 0.01 if source() == CGROUP else 0.04  # an engine's reading may be a second older at one end than at the other
 
 
 def test_a_share_of_a_core_reads_as_that_share(agent: Agent, containers: Containers) -> None:
+    """What the kernel gave, that is: a host that is busy with other things gives less than was asked for."""
     containers.run("cpu-third", *BUSY, options=["--cpus", "0.3"])
     paths = containers.paths("cpu-third")
     agent.wait_for(lambda scrape: scrape.value(USAGE, container="cpu-third") is not None, "its first reading")
-    given = []
-    for _ in range(WINDOWS):
-        first, kernel_first = agent.next_tick(), cpu_usage_ns(paths)
-        last = agent.wait_for(lambda scrape, end=first.tick + SPAN: scrape.tick >= end)  # type: ignore[misc]
-        kernel = (cpu_usage_ns(paths) - kernel_first) / 1e9 / (last.tick - first.tick)
-        rate = last.known(USAGE, container="cpu-third") - first.known(USAGE, container="cpu-third")
-        rate /= last.tick - first.tick
-        given.append((kernel, rate))
-        if abs(kernel - 0.3) <= 0.01:
-            assert abs(rate - 0.3) <= 0.01
-            return
-    raise AssertionError(f"this host is too busy to give the container 0.3 of a core: {given}")
+    first, began, used = agent.next_tick(), time.monotonic(), cpu_usage_ns(paths)
+    last = agent.wait_for(lambda scrape: scrape.tick >= first.tick + SPAN)
+    given = (cpu_usage_ns(paths) - used) / 1e9 / (time.monotonic() - began)
+    rate = last.known(USAGE, container="cpu-third") - first.known(USAGE, container="cpu-third")
+    rate /= last.tick - first.tick
+    assert 0.1 < given < 0.31
+    assert abs(rate - given) <= OFF
 
 
+@pytest.mark.needs("kernel")
 def test_a_counter_lies_between_the_kernels_before_and_after_its_tick(agent: Agent, containers: Containers) -> None:
     uid = containers.run("cpu-between", *BUSY, options=["--cpus", "0.5"])
     paths = containers.paths("cpu-between")
@@ -50,10 +52,11 @@ def test_container_and_pod_of_one_are_equal(agent: Agent, containers: Containers
     pods = {
         each.name.replace("_pod_", "_"): each.value for each in scrape.of(**labels) if "container" not in each.labels
     }
-    assert len(own) > 20
+    assert len(own) > (20 if source() == CGROUP else 5)
     assert own == pods
 
 
+@pytest.mark.needs("throttling")
 def test_throttling_shows_at_both_levels(agent: Agent, containers: Containers) -> None:
     containers.run("cpu-held", *BUSY, options=["--cpus", "0.1"])
     for level in ("container", "pod"):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.docker.agents import watching
 from tests.docker.containers import BUSY, Containers
 from tests.support.agent import Agent
 from tests.support.engine import Engine
@@ -29,17 +30,14 @@ def says(agent: Agent, status: int, *words: str) -> Callable[[], bool]:
     return look
 
 
-def host(engine: Engine) -> tuple[str, str]:
-    return "--docker-host", f"unix://{engine.socket}"
-
-
 def numbers(agent: Agent, name: str) -> Scrape:
     return agent.wait_for(lambda scrape: scrape.value(USAGE, container=name) is not None, f"numbers of {name}")
 
 
+@pytest.mark.needs("kernel")
 def test_samples_go_on_while_the_engine_is_dead(own_engine: Make) -> None:
     engine = own_engine(live_restore=True)
-    with Containers(engine) as containers, Agent(*host(engine)) as agent:
+    with Containers(engine) as containers, watching(engine) as agent:
         uid = containers.run("eng-lives", *BUSY, options=["--cpus", "0.3"])
         containers.run("eng-ends", network="bridge")
         numbers(agent, "eng-ends")
@@ -48,8 +46,8 @@ def test_samples_go_on_while_the_engine_is_dead(own_engine: Make) -> None:
         engine.kill()
         agent.wait_until(says(agent, 200, "lost"), "the engine to be lost")
         ticks += [agent.next_tick() for _ in range(3)]
-        os.kill(pid, signal.SIGKILL)  # nobody is there to remove its cgroup
-        agent.wait_for(lambda scrape: scrape.value("podtick_pod_threads", pod="eng-ends") == 0, "the end of its tasks")
+        os.kill(pid, signal.SIGKILL)  # nobody is there to remove its cgroup, but for Podman's monitor
+        agent.wait_for(lambda scrape: not scrape.value("podtick_pod_threads", pod="eng-ends"), "the end of its tasks")
         ticks.append(agent.next_tick())
         engine.start()
         agent.wait_until(says(agent, 200, "listed"), "the engine again")
@@ -60,9 +58,10 @@ def test_samples_go_on_while_the_engine_is_dead(own_engine: Make) -> None:
         assert not [name for name in ticks[-1].names(pod="eng-ends") if "cpu" in name or "network" in name]
 
 
+@pytest.mark.needs("one-fate")
 def test_containers_that_end_with_their_engine_are_gone(own_engine: Make) -> None:
     engine = own_engine(live_restore=False)
-    with Containers(engine) as containers, Agent(*host(engine)) as agent:
+    with Containers(engine) as containers, watching(engine) as agent:
         containers.run("eng-with", network="bridge", options=["--stop-timeout", "1"])
         numbers(agent, "eng-with")
         engine.stop()
@@ -73,9 +72,10 @@ def test_containers_that_end_with_their_engine_are_gone(own_engine: Make) -> Non
         agent.wait_for(lambda scrape: scrape.state("eng-with") == "exited")
 
 
+@pytest.mark.needs("kernel")
 def test_a_frozen_engine_is_named_and_comes_back(own_engine: Make) -> None:
     engine = own_engine()
-    with Containers(engine) as containers, Agent(*host(engine)) as agent:
+    with Containers(engine) as containers, watching(engine) as agent:
         containers.run("eng-frozen", *BUSY, options=["--cpus", "0.2"])
         numbers(agent, "eng-frozen")
         engine.freeze()
@@ -93,7 +93,7 @@ def test_a_configured_engine_has_to_answer_before_the_agent_is_ready(own_engine:
     with Containers(engine) as containers:
         containers.run("eng-late")
         engine.stop()
-        with Agent(*host(engine), ready=False) as agent:
+        with watching(engine, ready=False) as agent:
             agent.wait_until(says(agent, 503, "waiting", str(engine.socket)), "the engine to be waited for")
             scrape = agent.wait_for(lambda scrape: scrape.tick > 0, "a tick without any engine")
             assert not scrape.names(namespace="_docker")
@@ -107,7 +107,7 @@ def test_a_configured_engine_that_never_answers(own_engine: Make) -> None:
     engine = own_engine()
     engine.freeze()
     try:
-        with Agent(*host(engine), ready=False) as agent:
+        with watching(engine, ready=False) as agent:
             agent.wait_until(says(agent, 503, "in time"), "the silence to be named")
             assert agent.get("/livez")[0] == 200
             agent.end()  # also in the middle of a request

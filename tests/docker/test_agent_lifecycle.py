@@ -109,9 +109,10 @@ def test_an_exited_container_keeps_its_state_only(agent: Agent, containers: Cont
     containers.engine.docker("kill", "life-exits")
     agent.wait_for(lambda scrape: scrape.state("life-exits") == "exited")
     scrape = agent.next_tick()
-    told = {"podtick_container_state", STARTED, RESTARTS.format("container")}
+    told = {"podtick_container_state", "podtick_container_info", STARTED, RESTARTS.format("container")}
     assert scrape.names(container="life-exits") == told
     assert {name for name in scrape.names(pod="life-exits") if "_pod_" in name} <= {
+        "podtick_pod_info",
         "podtick_pod_start_time_seconds",
         RESTARTS.format("pod"),
     }
@@ -121,7 +122,8 @@ def test_a_container_that_never_started_has_a_state_and_no_numbers(agent: Agent,
     containers.create("life-created")
     agent.wait_for(lambda scrape: scrape.state("life-created") == "created")
     scrape = agent.next_tick()
-    assert scrape.names(pod="life-created") == {"podtick_container_state"}
+    told = {"podtick_container_state", "podtick_container_info", "podtick_pod_info"}
+    assert scrape.names(pod="life-created") == told
     containers.engine.docker("start", "life-created")
     reads(agent, "life-created")
 

@@ -11,7 +11,7 @@ THREADS = "podtick_container_threads"
 MANY = 60
 AT_ONCE = 4
 STORM = 40
-WORK = "i=0; while [ $i -lt $(({} * 200)) ]; do i=$((i + 1)); done"
+WORK = "i=0; while [ $i -lt $(({} * 200)) ]; do i=$((i + 1)); done; exec sleep 100000"
 ODD_NAMES = ("Odd.Name-with_all", "9-begins-with-a-digit", "o.", "o" * 200)
 
 
@@ -45,15 +45,11 @@ def test_names_too_long_for_a_label_stay_apart(agent: Agent, containers: Contain
 
 def test_each_of_sixty_has_its_own_numbers(agent: Agent, containers: Containers) -> None:
     before_files = open_files(agent)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        ids = list(pool.map(lambda number: containers.run(f"many-{number}"), range(MANY)))
-    agent.wait_until(lambda: len(names_there(agent, "many-")) == MANY, "all of them")
     # each does some work of its own, so that no two have the same counters
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(
-            pool.map(lambda number: containers.execute(f"many-{number}", "sh", "-c", WORK.format(number)), range(MANY))
-        )
-    paths = [containers.paths(f"many-{number}") for number in range(MANY)]
+        ids = list(pool.map(lambda n: containers.run(f"many-{n}", "sh", "-c", WORK.format(n)), range(MANY)))
+    agent.wait_until(lambda: len(names_there(agent, "many-")) == MANY, "all of them")
+    paths = containers.paths_of([f"many-{number}" for number in range(MANY)])
     before = [cpu_usage_ns(each) for each in paths]
     scrape = agent.next_tick()
     after = [cpu_usage_ns(each) for each in paths]
@@ -65,6 +61,7 @@ def test_each_of_sixty_has_its_own_numbers(agent: Agent, containers: Containers)
         assert usage.value == scrape.known(USAGE, **labels)
     containers.engine.remove(*ids)
     agent.wait_until(lambda: open_files(agent) <= before_files, "all their files to be closed")
+    agent.next_tick()  # what is served until then was read before
     assert not names_there(agent, "many-")
 
 

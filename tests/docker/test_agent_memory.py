@@ -1,8 +1,11 @@
 """Memory of real containers: the limit, its hits, and an out-of-memory kill that the container survives."""
 
+import pytest
+
 from podtick.sources.cgroup.discovery import CgroupPaths
 from tests.docker.containers import MIB, Containers, kernel_text
 from tests.support.agent import Agent
+from tests.support.engine.choice import ENGINE, source
 
 USAGE = "podtick_container_memory_usage_bytes"
 OOM = "podtick_{}_oom_events_total"
@@ -19,12 +22,14 @@ def kernel_hits(paths: CgroupPaths) -> int:
     return int(words[words.index("max") + 1])
 
 
+@pytest.mark.needs("memory-stat")
 def test_a_limit_is_kept_and_shown(agent: Agent, containers: Containers) -> None:
     containers.run("mem-limit", options=["--memory", "64m", "--memory-swap", "64m"])
     scrape = agent.wait_for(lambda scrape: scrape.value(USAGE, container="mem-limit") is not None, "its first reading")
     for level in LEVELS:
         assert scrape.known(f"podtick_{level}_spec_memory_limit_bytes", pod="mem-limit") == 64 * MIB
-        assert scrape.known(f"podtick_{level}_memory_failcnt_total", pod="mem-limit") == 0
+        hits = scrape.value(HITS.format(level), pod="mem-limit")
+        assert hits == 0 or (source() == ENGINE and hits is None)  # an engine leaves a count of 0 out
     containers.execute("mem-limit", *FILL)
     scrape = agent.next_tick()
     for level in LEVELS:
@@ -36,6 +41,7 @@ def test_a_limit_is_kept_and_shown(agent: Agent, containers: Containers) -> None
         assert working == usage - inactive < usage
 
 
+@pytest.mark.needs("memory-stat")
 def test_numbers_are_the_kernels(agent: Agent, containers: Containers) -> None:
     containers.run("mem-quiet", "sh", "-c", "dd if=/dev/zero of=/tmp/file bs=1M count=10; exec sleep 100000")
     paths = containers.paths("mem-quiet")
@@ -49,6 +55,7 @@ def test_numbers_are_the_kernels(agent: Agent, containers: Containers) -> None:
         assert scrape.known(f"podtick_pod_memory_{name}_bytes", pod="mem-quiet") == expected
 
 
+@pytest.mark.needs("kernel")
 def test_an_oom_kill_and_the_hits_before_it_show(agent: Agent, containers: Containers) -> None:
     hungry = "until [ -e /go ]; do sleep 0.1; done; dd if=/dev/zero of=/dev/null bs=64M count=1; exec sleep 100000"
     containers.run("mem-killed", "sh", "-c", hungry, options=["--memory", "16m", "--memory-swap", "16m"])
@@ -65,6 +72,7 @@ def test_an_oom_kill_and_the_hits_before_it_show(agent: Agent, containers: Conta
     assert killed.state("mem-killed") == "running"
 
 
+@pytest.mark.needs("update")
 def test_a_changed_limit_is_read_again(agent: Agent, containers: Containers) -> None:
     containers.run("mem-update", options=["--memory", "64m", "--memory-swap", "64m"])
     limit = "podtick_pod_spec_memory_limit_bytes"

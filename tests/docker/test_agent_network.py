@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.docker.containers import MIB, Containers
 from tests.support.agent import Agent
 from tests.support.scrape import Scrape
@@ -26,6 +28,7 @@ def growth(name: str, before: Scrape, after: Scrape) -> dict[str, float]:
     return {pod: value - (before.value(name, pod=pod) or 0) for pod, value in pods.items()}
 
 
+@pytest.mark.needs("every-second")
 def test_bytes_through_the_bridge_are_the_right_pods(agent: Agent, containers: Containers) -> None:
     containers.run("net-server", "sh", "-c", SERVER, network="bridge")
     containers.run("net-client", network="bridge")
@@ -45,16 +48,15 @@ def test_bytes_through_the_bridge_are_the_right_pods(agent: Agent, containers: C
         assert least <= quiet.known(metric, pod="net-client") <= most
 
 
-def test_host_and_none_have_no_network_series(agent: Agent, containers: Containers) -> None:
-    containers.run("net-host", network="host")
-    containers.run("net-none", network="none")
-    usage = "podtick_pod_cpu_usage_seconds_total"
-    agent.wait_for(lambda scrape: {"net-host", "net-none"} <= {each.labels["pod"] for each in scrape.all(usage)})
-    scrape = agent.next_tick()
-    for pod in ("net-host", "net-none"):
-        assert not {name for name in scrape.names(pod=pod) if "network" in name}
+@pytest.mark.parametrize("mode", ["host", "none"])
+def test_host_and_none_have_no_network_series(agent: Agent, containers: Containers, mode: str) -> None:
+    pod = f"net-{mode}"
+    containers.run(pod, network=mode)
+    agent.wait_for(lambda scrape: scrape.value("podtick_pod_cpu_usage_seconds_total", pod=pod) is not None)
+    assert not {name for name in agent.next_tick().names(pod=pod) if "network" in name}
 
 
+@pytest.mark.needs("every-second")
 def test_a_shared_network_makes_one_pod(agent: Agent, containers: Containers) -> None:
     owner = containers.run("net-owner", network="bridge")
     containers.run("net-guest", network="container:net-owner")
@@ -73,12 +75,14 @@ def test_a_shared_network_makes_one_pod(agent: Agent, containers: Containers) ->
     assert scrape.known("podtick_pod_threads", pod="net-owner") == sum(threads) == 2
 
 
+@pytest.mark.needs("every-second")
 def test_a_guest_that_ends_takes_nothing_along(agent: Agent, containers: Containers) -> None:
     containers.run("net-first", network="bridge")
     containers.run("net-second", network="container:net-first")
     both = agent.wait_for(lambda scrape: len(scrape.all("podtick_container_threads", pod="net-first")) == 2)
     containers.engine.docker("kill", "net-second")
-    alone = agent.wait_for(lambda scrape: scrape.state("net-second") == "exited", "the end of the guest")
+    agent.wait_for(lambda scrape: scrape.state("net-second") == "exited", "the end of the guest")
+    alone = agent.wait_for(lambda scrape: len(scrape.all(THREADS, pod="net-first")) == 1, "the end of its numbers")
     assert [each.labels["container"] for each in alone.all(THREADS, pod="net-first")] == ["net-first"]
     assert alone.known("podtick_pod_threads", pod="net-first") == 1
     for name, value in both.counters(namespace="_docker", pod="net-first").items():
@@ -89,6 +93,7 @@ def test_a_guest_that_ends_takes_nothing_along(agent: Agent, containers: Contain
     assert low[0] <= quiet.known(RECEIVED, pod="net-first") <= high[0]
 
 
+@pytest.mark.needs("orphan-stats")
 def test_the_engine_takes_the_interface_with_the_owner(agent: Agent, containers: Containers) -> None:
     """What is left of the namespace is `lo`: nothing is known any more, which is not 0."""
     containers.run("net-gone", network="bridge")
@@ -104,6 +109,7 @@ def test_the_engine_takes_the_interface_with_the_owner(agent: Agent, containers:
     assert [each.labels["container"] for each in alone.all(THREADS, pod="net-gone")] == ["net-stays"]
 
 
+@pytest.mark.needs("orphan-stats")
 def test_an_owner_that_starts_again_brings_the_network_back(agent: Agent, containers: Containers) -> None:
     """Its guests stay in the old namespace, which has no interface any more."""
     containers.run("net-back", network="bridge")

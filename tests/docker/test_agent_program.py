@@ -7,6 +7,7 @@ import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from tests.docker.agents import watching
 from tests.docker.containers import BUSY, Containers
 from tests.support.agent import Agent
 from tests.support.engine import Engine
@@ -66,20 +67,20 @@ def test_both_formats_say_the_same(full: Agent) -> None:
 
 
 def test_ctrl_c_leaves_nothing_behind(engine: Engine) -> None:
-    with Agent("--docker-host", f"unix://{engine.socket}") as agent:
+    with watching(engine) as agent:
         agent.next_tick()
         agent.end(ctrl_c=True)
 
 
 def test_it_ends_while_a_container_starts(engine: Engine, containers: Containers) -> None:
-    with Agent("--docker-host", f"unix://{engine.socket}") as agent:
+    with watching(engine) as agent:
         containers.run("prg-last")
         agent.end()
 
 
 def test_how_long_it_takes_to_be_ready(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
     """Measured and said; what is promised (3 s on an idle machine) no test can judge on a busy one."""
-    with Agent("--docker-host", f"unix://{engine.socket}") as agent:
+    with watching(engine) as agent:
         seconds = agent.seconds_to_ready
         assert seconds > 0
     with capsys.disabled():

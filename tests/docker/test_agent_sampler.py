@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 from podtick.history.ticks import AFTER_START, Tick
+from tests.docker.agents import watching
 from tests.docker.containers import BUSY, Containers, cpu_usage_ns
 from tests.support.agent import PATIENCE, Agent
 from tests.support.scrape import Scrape
@@ -62,7 +63,9 @@ def test_counters_go_on_where_they_were(agent: Agent, containers: Containers) ->
     agent.wait_for(lambda scrape: scrape.value(USAGE, container="smp-counts") is not None, "numbers")
     containers.engine.docker("restart", "--time", "0", "smp-counts")  # its pod is more than its container from now on
     agent.wait_for(
-        lambda scrape: (scrape.value(USAGE, container="smp-counts") or 9) < scrape.known(POD_USAGE, pod="smp-counts")
+        lambda scrape: (
+            (scrape.value(USAGE, container="smp-counts") or 9) < (scrape.value(POD_USAGE, pod="smp-counts") or 0)
+        )
     )
     highest: dict[str, float] = {}
     for _ in range(2):
@@ -108,7 +111,7 @@ def test_who_ended_while_nobody_sampled_is_gone(agent: Agent, containers: Contai
 
 
 def test_a_sampler_ends_with_its_agent(containers: Containers) -> None:
-    with Agent("--docker-host", f"unix://{containers.engine.socket}") as doomed:
+    with watching(containers.engine) as doomed:
         ended = os.pidfd_open(doomed.sampler_pid())
         try:
             doomed.kill()

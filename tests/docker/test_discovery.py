@@ -1,6 +1,7 @@
 """Discovery of a real engine's containers on this machine's kernel."""
 
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +23,19 @@ def parent() -> Iterator[str]:
     """A parent for containers; the engine makes it and leaves it."""
     yield f"/{PARENT}"
     for folder in (CGROUP / PARENT, *CGROUP.glob(f"*/{PARENT}")):
-        if folder.exists():
+        for child in (*folder.glob("*/"), folder):  # Podman's monitor has one of its own
+            remove(child)
+
+
+def remove(folder: Path) -> None:
+    """Remove a cgroup once its last process has gone, which nothing announces."""
+    end = time.monotonic() + 20
+    while folder.exists():
+        try:
             folder.rmdir()
+        except OSError:
+            assert time.monotonic() < end, f"{folder} is still in use"
+            time.sleep(0.02)
 
 
 def test_a_container_is_found_while_it_lives(engine: Engine) -> None:

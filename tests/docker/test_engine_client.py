@@ -14,19 +14,22 @@ from podtick.sources.docker.client import EngineClient
 from podtick.sources.docker.containers import ContainerDetails, inspect, list_containers
 from podtick.sources.docker.endpoint import parse_endpoint
 from podtick.sources.docker.updates import Changed, Listed, Removed, Unavailable, Update, WatchTiming
-from podtick.sources.docker.watch import Updates, watch_containers
+from podtick.sources.docker.watch import watch_containers
+from podtick.sources.updates import Updates
 from tests.support.engine import Engine
+from tests.support.engine.choice import chosen
 
 T = TypeVar("T", bound=Update)
 QUIET = WatchTiming(relist=3600)
+APIS = {"20.10": "1.41", "29": "1.51", "4.3": "1.41"}  # what is spoken with these engines; the last is Podman
 
 
 @pytest.fixture(scope="module")
 def own_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine that these tests may restart and freeze."""
-    if lacking := Engine.missing():
-        pytest.skip(f"no Docker engine can run here, missing: {', '.join(lacking)}")
-    with Engine(live_restore=True, tcp=True) as engine:
+    if lacking := chosen().make.missing():
+        pytest.skip(f"no engine can run here, missing: {', '.join(lacking)}")
+    with chosen().make(live_restore=True, tcp=True) as engine:
         yield engine
 
 
@@ -52,13 +55,13 @@ async def details(engine: Engine, id_: str) -> ContainerDetails:
 
 
 @asynccontextmanager
-async def watched(engine: Engine, timing: WatchTiming = QUIET) -> AsyncIterator[Updates]:
+async def watched(engine: Engine, timing: WatchTiming = QUIET) -> AsyncIterator[Updates[Update]]:
     endpoint = parse_endpoint(f"unix://{engine.socket}")
     async with asyncio.timeout(120), watch_containers(endpoint, timing=timing) as updates:
         yield updates
 
 
-async def next_of(kind: type[T], updates: Updates, such: Callable[[T], bool] = lambda _: True) -> T:
+async def next_of(kind: type[T], updates: Updates[Update], such: Callable[[T], bool] = lambda _: True) -> T:
     async for update in updates:
         if isinstance(update, kind) and such(update):
             return update
@@ -79,7 +82,8 @@ async def test_details_are_right(engine: Engine) -> None:
     id_ = run(engine, "ec-web", options=["-e", "TOKEN=hunter2", "-l", "io.kubernetes.pod.name=web", "-l", "other=x"])
     with removed_after(engine, "ec-web"):
         found = await details(engine, id_)
-        assert (found.id, found.name, found.image) == (id_, "ec-web", Engine.IMAGE)
+        assert (found.id, found.name) == (id_, "ec-web")
+        assert found.image.removeprefix("docker.io/library/") == Engine.IMAGE  # Podman's is the whole name
         assert (found.state, found.pid) == ("running", engine.pid("ec-web"))
         assert found.started_at_ns is not None
         assert before < found.started_at_ns < time.time_ns()
@@ -88,7 +92,8 @@ async def test_details_are_right(engine: Engine) -> None:
         assert found.network_mode == "bridge"
         assert "hunter2" not in repr(found)
         async with EngineClient(parse_endpoint(f"unix://{engine.socket}")) as client:
-            assert client.engine.version.startswith("20.10") == (client.engine.api_version == "1.41")
+            apis = [api for version, api in APIS.items() if client.engine.version.startswith(version)]
+            assert apis in ([], [client.engine.api_version])
             summaries = {one.id: one for one in await list_containers(client)}
         assert (summaries[id_].name, summaries[id_].state, summaries[id_].labels) == ("ec-web", "running", found.labels)
 
@@ -121,8 +126,6 @@ async def test_a_life_is_followed_event_by_event(engine: Engine) -> None:
         assert (await next_of(Changed, updates, said("unpause", id_))).container.state == "running"
         await docker(engine, "rename", "ec-life", "ec-afterlife")
         assert (await next_of(Changed, updates, said("rename", id_))).container.name == "ec-afterlife"
-        await docker(engine, "update", "--memory", "64m", "--memory-swap", "64m", "ec-afterlife")
-        await next_of(Changed, updates, said("update", id_))
         await docker(engine, "kill", "ec-afterlife")
         died = await next_of(Changed, updates, said("die", id_))
         assert (died.container.state, died.container.exit_code, died.container.pid) == ("exited", 137, None)
@@ -131,6 +134,17 @@ async def test_a_life_is_followed_event_by_event(engine: Engine) -> None:
         await docker(engine, "rm", "ec-afterlife")
         removed = await next_of(Removed, updates)
         assert (removed.id, removed.events[-1].kind) == (id_, "destroy")
+
+
+@pytest.mark.needs("update")
+async def test_a_changed_limit_is_told(engine: Engine) -> None:
+    id_ = run(engine, "ec-update")
+    with removed_after(engine, "ec-update"):
+        async with watched(engine) as updates:
+            await next_of(Listed, updates)
+            await docker(engine, "update", "--memory", "64m", "--memory-swap", "64m", "ec-update")
+            changed = await next_of(Changed, updates, said("update", id_))
+            assert changed.container.limits["spec_memory_limit_bytes"] == 64 << 20
 
 
 async def test_a_restart_and_a_short_life(engine: Engine) -> None:
@@ -157,11 +171,14 @@ async def test_restarts_by_policy_are_counted(engine: Engine) -> None:
         id_ = await asyncio.to_thread(run, engine, "ec-flaky", "sh", "-c", "exit 3", options=options)
         with removed_after(engine, "ec-flaky"):
             last = await next_of(
-                Changed, updates, lambda one: one.container.id == id_ and one.container.state == "exited"
+                Changed,
+                updates,
+                lambda one: (one.container.id, one.container.state, one.container.restart_count) == (id_, "exited", 2),
             )
-            assert (last.container.restart_count, last.container.exit_code) == (2, 3)
+            assert last.container.exit_code == 3
 
 
+@pytest.mark.needs("oom-event")
 async def test_an_oom_kill_is_seen(engine: Engine) -> None:
     async with watched(engine) as updates:
         await next_of(Listed, updates)
@@ -207,11 +224,11 @@ async def test_a_restarted_engine_is_listed_anew(own_engine: Engine) -> None:
     with removed_after(engine, "ec-kept"):
         async with watched(engine) as updates:
             before = await next_of(Listed, updates)
-            inode = os.stat(engine.socket).st_ino
+            made = os.stat(engine.socket).st_ctime_ns
             await asyncio.to_thread(engine.restart)
             assert (await next_of(Unavailable, updates)).reason
             after = await next_of(Listed, updates)
-            assert os.stat(engine.socket).st_ino != inode
+            assert os.stat(engine.socket).st_ctime_ns != made
             assert [(one.id, one.pid) for one in after.containers] == [(one.id, one.pid) for one in before.containers]
             assert [one.id for one in after.containers] == [id_]
 
@@ -248,6 +265,7 @@ async def test_a_frozen_engine_is_unavailable_and_comes_back(own_engine: Engine)
         await next_of(Listed, updates)
 
 
+@pytest.mark.needs("tcp")
 async def test_the_same_over_tcp(own_engine: Engine) -> None:
     assert own_engine.tcp is not None
     async with EngineClient(parse_endpoint(own_engine.tcp)) as client:

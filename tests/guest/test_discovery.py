@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.guest.agent import GuestContainers
 from tests.support.guest import Guest
 
 POD = "1234abcd-0000-4000-8000-00000000beef"
@@ -31,16 +32,26 @@ print(json.dumps(answer))
 """
 
 
+@pytest.fixture
+def idle(scene: GuestContainers) -> tuple[str, str]:
+    """A container that idles; its ID and PID."""
+    return id_and_pid(scene.guest, "client")
+
+
 @contextmanager
 def container(guest: Guest, *options: str) -> Iterator[tuple[str, str]]:
-    """A container that idles; its ID and PID."""
+    """One of the test's own."""
     name = f"discovery-{secrets.token_hex(4)}"
-    guest.run(["docker", "run", "-d", "--name", name, *options, "busybox", "sleep", "1000"])
+    guest.run(["docker", "run", "-d", "--name", name, "--network=none", *options, "busybox", "sleep", "1000"])
     try:
-        container_id, pid = guest.run(["docker", "inspect", "-f", "{{.Id}} {{.State.Pid}}", name]).split()
-        yield container_id, pid
+        yield id_and_pid(guest, name)
     finally:
         guest.run(["docker", "rm", "-f", name])
+
+
+def id_and_pid(guest: Guest, name: str) -> tuple[str, str]:
+    container_id, pid = guest.run(["docker", "inspect", "-f", "{{.Id}} {{.State.Pid}}", name]).split()
+    return container_id, pid
 
 
 def locate(guest: Guest, container_id: str, pid: str, *, prefix: str = "") -> dict[str, object]:
@@ -54,9 +65,9 @@ def test_the_machine_is_what_it_is_there_for(guest: Guest) -> None:
     assert "some" in guest.run("cat /proc/pressure/cpu")
 
 
-def test_a_container_is_found_under_both_drivers(guest: Guest) -> None:
-    with container(guest) as (container_id, pid):
-        answer = locate(guest, container_id, pid)
+def test_a_container_is_found_under_both_drivers(guest: Guest, idle: tuple[str, str]) -> None:
+    container_id, _ = idle
+    answer = locate(guest, *idle)
     relative = f"system.slice/docker-{container_id}.scope" if guest.driver == "systemd" else f"docker/{container_id}"
     assert answer == {
         "version": 2,
@@ -79,10 +90,8 @@ def test_a_pods_container_is_found_with_its_pod(guest: Guest) -> None:
 
 
 @pytest.mark.parametrize("below", ["/sys/fs/cgroup/reader/deeper"])
-def test_a_cgroup_namespace_hides_nothing(guest: Guest, below: str) -> None:
+def test_a_cgroup_namespace_hides_nothing(guest: Guest, idle: tuple[str, str], below: str) -> None:
     enter = f"mkdir -p {below} && echo $$ >{below}/cgroup.procs && unshare --cgroup"
-    with container(guest) as (container_id, pid):
-        seen = locate(guest, container_id, pid, prefix=enter)
-        plain = locate(guest, container_id, pid)
+    seen, plain = locate(guest, *idle, prefix=enter), locate(guest, *idle)
     assert str(seen["view"]).startswith("0::/../../")
     assert (seen["by_pid"], seen["by_walk"]) == (plain["by_pid"], plain["by_pid"])

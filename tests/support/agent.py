@@ -32,7 +32,8 @@ class AgentError(Exception):
 class Agent:
     """A running agent; a context manager that ends it as its user would and looks at what it left behind.
 
-    `wrapper` goes before the command; `ready` waits for /readyz to say yes, else only for the address.
+    `wrapper` goes before the command; `ready` waits for /readyz to say yes, else only for the address. `command` is the
+    one that runs it, `namespace` the one whose pods and containers are looked at.
     """
 
     def __init__(
@@ -41,8 +42,11 @@ class Agent:
         environment: Mapping[str, str] | None = None,
         wrapper: Sequence[str] = (),
         ready: bool = True,
+        command: str = "agent",
+        namespace: str = "_docker",
     ) -> None:
-        own = [sys.executable, "-m", "podtick", "agent", "--listen", "127.0.0.1:0", "--kubernetes", "off"]
+        self._query = f"namespace={namespace}"
+        own = [sys.executable, "-m", "podtick", command, "--listen", "127.0.0.1:0", "--kubernetes", "off"]
         self._command = [*wrapper, *own, *arguments]
         kept = {name: text for name, text in os.environ.items() if not name.startswith(("PODTICK_", "DOCKER_"))}
         self._environment = kept | dict(environment or {})
@@ -89,8 +93,8 @@ class Agent:
         finally:
             self._kill()
 
-    def end(self, *, ctrl_c: bool = False) -> None:
-        """End it, with SIGTERM or as a terminal's Ctrl-C: exit code 0, no process left, no traceback in its log.
+    def end(self, *, ctrl_c: bool = False, number: signal.Signals = signal.SIGTERM) -> None:
+        """End it, with `number` or as a terminal's Ctrl-C: exit code 0, no process left, no traceback in its log.
 
         Once it has ended, here or by `kill`, this does nothing.
         """
@@ -100,7 +104,7 @@ class Agent:
             if ctrl_c:
                 os.killpg(self.pid, signal.SIGINT)
             else:
-                self._process.terminate()
+                self._process.send_signal(number)
         self._over = True
         code = self._process.wait(PATIENCE)
         left = self._left()
@@ -125,11 +129,11 @@ class Agent:
             except ConnectionRefusedError:
                 return 0, ""
 
-    def metrics(self, query: str = "namespace=_docker") -> Scrape:
-        """The newest tick, all of it from one tick; of pods and containers those of plain Docker."""
+    def metrics(self, query: str = "") -> Scrape:
+        """The newest tick, all of it from one tick; of pods and containers those of the agent's namespace."""
         while True:
             before = self._tick()
-            status, body = self.get(f"/metrics?{query}")
+            status, body = self.get(f"/metrics?{query or self._query}")
             assert status == 200, body
             if self._tick() == before:
                 scrape = Scrape.parse(body)
@@ -137,8 +141,7 @@ class Agent:
 
     def next_tick(self) -> Scrape:
         """The first tick whose second has not begun yet: all that was done until now is in it."""
-        wanted = int(time.time()) + 1
-        self.wait_until(lambda: self._tick() >= wanted, "a new tick")
+        self._wait_tick(int(time.time()) + 1)
         return self.metrics()
 
     def wait_for(self, predicate: Callable[[Scrape], bool], what: str = "") -> Scrape:
@@ -162,11 +165,20 @@ class Agent:
         for _ in range(more):
             yield self.next_tick()
 
+    def _wait_tick(self, wanted: int) -> None:
+        time.sleep(max(wanted - time.time(), 0))  # nobody has a second that has not begun: asking would only cost
+        self.wait_until(lambda: self._tick() >= wanted, "a new tick")
+
     def _tick(self) -> int:
         body = self.get("/metrics?level=agent&metric=agent_tick_timestamp_seconds")[1]
         return int(Scrape.parse(body).value(TICK) or 0)
 
     # ------------------------------------------------------------------ looking inside
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
 
     @property
     def pid(self) -> int:

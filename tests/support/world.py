@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from podtick.history.reader import Readings
+from podtick.history.records import TargetRecord
+from podtick.history.ticks import Tick
 from podtick.model.metrics.row import UNKNOWN, UNLIMITED, Level, Unit
 from podtick.model.metrics.table import NODE_COLUMN, NODE_ROWS, TARGET_COLUMN, TARGET_ROWS
 from podtick.serve.exposition.samples import DeviceParsers
@@ -20,6 +23,7 @@ class FakeTarget:
     uid: str
     container: str | None = None
     first: int = 1
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -53,10 +57,38 @@ class FakeSnapshot:
 
 @dataclass
 class FakeHistory:
+    """The newest tick alone; whoever asks for more finds an hour in which nothing was sampled."""
+
     snapshot: FakeSnapshot | None = None
+    instance: int = 1
+    piece_texts: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
     def latest(self) -> FakeSnapshot | None:
         return self.snapshot
+
+    def latest_number(self) -> int:
+        return 0
+
+    def oldest_number(self) -> int:
+        return 1
+
+    def tick(self, number: int) -> Tick | None:
+        return None
+
+    def details(self, number: int) -> tuple[bytes, bytes]:
+        return b"", b""
+
+    def pieces(self, target: TargetRecord, kind: int, number: int) -> tuple[bytes | None, bytes | None]:
+        return None, None
+
+    def piece(self, slot: int, kind: int, number: int) -> bytes | None:
+        return self.piece_texts.get((slot, kind))
+
+    def targets(self) -> Sequence[TargetRecord]:
+        return []
+
+    def readings(self, target: TargetRecord, columns: Sequence[int], first: int, last: int) -> Readings:
+        return Readings([], [[] for _ in columns])
 
 
 @dataclass
@@ -90,7 +122,7 @@ def no_devices(data: bytes) -> Devices:
 def parsers(
     disks: Callable[[bytes], Devices] = no_devices, net: Callable[[bytes], Devices] = no_devices
 ) -> DeviceParsers:
-    return DeviceParsers(diskstats=disks, net_dev=net)
+    return DeviceParsers(disks, net, no_devices, no_devices, lambda _: {})
 
 
 @dataclass

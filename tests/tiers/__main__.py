@@ -5,12 +5,24 @@ that pytest's own line is the last one printed.
 """
 
 import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import NoReturn
 
-from tests.tiers import install, pythons
+from tests.tiers import install, pythons, records, runs
 from tests.tiers.catalogue import TIERS, Tier, UnknownTier, choose
 from tests.tiers.report import Report, Row
+
+AT_ONCE = 3
+"""Runs side by side, each with an engine of its own: most of their time passes waiting for ticks."""
+Job = tuple[float, Callable[[], Row]]
+"""What makes a row, and about how many minutes it takes."""
 
 
 def main(words: list[str]) -> int:
@@ -18,7 +30,7 @@ def main(words: list[str]) -> int:
     wanted, arguments = (words[0], words[1:]) if words else ("quick", [])
     if wanted == "list":
         for tier in TIERS:
-            print(f"{tier.name:8} {tier.what}{'' if tier.quick else ' (needs a long build)'}")
+            print(f"{tier.name:13} {tier.what}{'' if tier.quick else ' (only by name, or with all)'}")
         return 0
     try:
         chosen = choose(wanted)
@@ -26,19 +38,27 @@ def main(words: list[str]) -> int:
         print(f"make test: {error}", file=sys.stderr)
         return 2
     prepare(chosen)
-    rows = [row_of(tier, chosen, strict=wanted == "all") for tier in TIERS]
-    if wanted == "all" and chosen[0].has_tests and not arguments:
-        rows.insert(1, pythons.run_units())
+    building = runs.build_ahead([tier.build for tier in chosen if tier.build and not tier.missing()])
+    folder = Path(tempfile.mkdtemp(prefix="tiers-"))  # the last run removes it with what it has read there
+    rows = side_by_side(list(jobs(chosen, arguments, folder, every=wanted == "all")))
+    for each in building:
+        each.wait()
     folders = [f"tests/{row.tests}" for row in rows if row.tests]
-    if not folders:
-        print("\n".join(f"{row.name}: {row.verdict}: {row.why}" for row in rows))
-        return 1
-    become_pytest(folders, Report(tuple(rows), strict=wanted == "all"), arguments)
+    if folders:
+        become_pytest(folders, Report(tuple(rows), strict=wanted == "all", records=str(folder)), arguments)
+    for row in rows:
+        print(f"{row.name}: {row.verdict}{': ' * bool(row.why)}{row.why}")
+        for test in records.failures(Path(row.record)) if row.record else ():
+            print(f"  FAILED {test}")
+    shutil.rmtree(folder)
+    return int(any(row.failed for row in rows) or not any(row.ran for row in rows))
 
 
 def become_pytest(folders: list[str], report: Report, arguments: list[str]) -> NoReturn:
     """One run over all folders, in place of this process."""
     sys.stdout.flush()
+    if not sys.stdout.isatty():
+        os.environ.setdefault("COLUMNS", "120")  # less leaves no room for why a test failed
     command = [sys.executable, "-m", "pytest", *folders, f"--tier-report={report.to_json()}", *arguments]
     os.execv(sys.executable, command)
 
@@ -48,6 +68,31 @@ def prepare(chosen: tuple[Tier, ...]) -> None:
     packages = sorted({package for tier in chosen if tier.has_tests for package in tier.missing_packages()})
     if packages and install.may_install():
         install.install(packages)
+
+
+def jobs(chosen: tuple[Tier, ...], arguments: list[str], folder: Path, *, every: bool) -> Iterator[Job]:
+    """What makes each row. Where every tier is run, and whole, all that takes minutes is a run of its own."""
+    for tier in TIERS:
+        row = row_of(tier, chosen, strict=every)
+        if tier.runs and row.tests:
+            own = [(run.row(row), run) for run in tier.runs]
+        else:
+            own = [(row, tier.apart)] if tier.apart and row.tests and every and not arguments else []
+        for each, run in own:
+            record = folder / f"{each.name}.json"
+            yield run.minutes, partial(runs.perform, run, each, record, arguments, strict=every)
+        if not own:
+            yield 0, partial(replace, row)
+        if tier.name == "unit" and every and not arguments:
+            yield pythons.MINUTES, partial(pythons.run_units, folder / f"{pythons.NAME}.json")
+
+
+def side_by_side(wanted: Sequence[Job]) -> list[Row]:
+    """Their rows, in their order; the longest begin first."""
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        longest = sorted(range(len(wanted)), key=lambda number: -wanted[number][0])
+        begun = {number: threads.submit(wanted[number][1]) for number in longest}
+        return [begun[number].result() for number in range(len(wanted))]
 
 
 def row_of(tier: Tier, chosen: tuple[Tier, ...], *, strict: bool) -> Row:

@@ -1,10 +1,17 @@
-"""The pytest side: counts results by tier, and prints the table above pytest's own last line."""
+"""The pytest side: counts results by tier, and prints the table above pytest's own last line.
 
+What other runs have recorded is told to pytest as if it had just happened: so its summary names what failed there,
+its last line counts it, and its exit code is theirs too.
+"""
+
+import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.tiers import records
 from tests.tiers.report import Report, Row
 
 
@@ -14,9 +21,34 @@ class TierReport:
     def __init__(self, report: Report) -> None:
         self._report = report
         self._outcomes: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._retelling = False
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Tell of the other runs' tests after this one's."""
+        done = yield
+        self._retelling = True
+        for row in self._report.rows:
+            if row.record:
+                self._retell(session, row.name, Path(row.record))
+        if self._report.records:
+            shutil.rmtree(self._report.records)
+        return done
+
+    def _retell(self, session: pytest.Session, name: str, record: Path) -> None:
+        config = session.config
+        reports = list(records.read(config, record, name))
+        session.testscollected += len({report.nodeid for report in reports})
+        if reports and (terminal := config.pluginmanager.get_plugin("terminalreporter")):
+            terminal.ensure_newline()
+            terminal.write(f"{name} ")
+        for report in reports:
+            config.hook.pytest_runtest_logreport(report=report)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count each test once, and an error of its set-up or clean-up besides."""
+        if self._retelling:
+            return
         if report.when == "call" or report.outcome != "passed":
             self._outcomes[_folder(report.nodeid)][report.outcome] += 1
 

@@ -3,30 +3,29 @@
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from tests.tiers.report import Row
+from tests.tiers.runs import Run, perform
 
 VERSION = "3.13"
 ENVIRONMENT = Path(f".venv-{VERSION}")
 NAME = f"unit on {VERSION}"
 WHAT = f"the unit tier on Python {VERSION}"
+MINUTES = 2
 COMMAND = f"make test PYTHON{VERSION.replace('.', '')}=/path/to/python{VERSION}"
 
 
-def run_units() -> Row:
+def run_units(record: Path) -> Row:
     """Run the unit tier in an environment of its own; its row."""
+    row = Row(NAME, WHAT, command=COMMAND)
     python = find_python()
     if python is None:
-        return Row(NAME, WHAT, verdict="did not run", why=f"no Python {VERSION} on this machine", command=COMMAND)
-    print(f"unit tests on {python} ...", flush=True)
-    problem = _prepare(python)
-    if problem:
-        return Row(NAME, WHAT, verdict="did not run", why=problem, command=COMMAND, failed=True)
-    done = subprocess.run(
-        [ENVIRONMENT / "bin/python", "-m", "pytest", "--quiet", "tests/unit"], stdin=subprocess.DEVNULL, check=False
-    )
-    return Row(NAME, WHAT, verdict=f"ran: exit {done.returncode}, see above", failed=done.returncode != 0)
+        return replace(row, verdict="did not run", why=f"no Python {VERSION} on this machine")
+    if problem := _prepare(python):
+        return replace(row, verdict="did not run", why=problem, failed=True)
+    return perform(Run("unit", MINUTES, python=f"{ENVIRONMENT}/bin/python"), row, record, (), strict=True)
 
 
 def find_python() -> str | None:
@@ -54,7 +53,8 @@ def _prepare(python: str) -> str | None:
     pins, stamp = Path("requirements/dev.txt"), ENVIRONMENT / "dev"
     if stamp.exists() and stamp.stat().st_mtime >= pins.stat().st_mtime:
         return None
-    pip = ["-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--require-hashes", "-r", str(pins)]
+    pip = ["-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+    pip += ["--require-hashes", "--no-deps", "-r", str(pins)]
     for command in ([python, "-m", "venv", "--clear", str(ENVIRONMENT)], [str(ENVIRONMENT / "bin/python"), *pip]):
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode != 0:

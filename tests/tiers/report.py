@@ -6,7 +6,10 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One tier. `tests` is the folder whose results the run adds; None where the verdict is known before."""
+    """One tier. `tests` is the folder whose results the run adds; None where the verdict is known before.
+
+    `record`: what a run of its own has told of its tests (`records`).
+    """
 
     name: str
     what: str
@@ -15,14 +18,21 @@ class Row:
     command: str = ""
     failed: bool = False
     tests: str | None = None
+    record: str | None = None
+
+    @property
+    def ran(self) -> bool:
+        """Whether its tests have run by now, whatever came of it."""
+        return self.verdict.startswith("ran")
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All rows. `strict`: every tier was asked for, so one that ran no test is a failure."""
+    """All rows. `strict`: every tier was asked for, so one that ran no test is a failure. `records`: their folder."""
 
     rows: tuple[Row, ...]
     strict: bool
+    records: str = ""
 
     def to_json(self) -> str:
         """For `--tier-report`."""
@@ -32,4 +42,4 @@ class Report:
     def from_json(text: str) -> "Report":
         """What `to_json` wrote."""
         read = json.loads(text)
-        return Report(rows=tuple(Row(**row) for row in read["rows"]), strict=read["strict"])
+        return Report(**read | {"rows": tuple(Row(**row) for row in read["rows"])})

@@ -1,6 +1,8 @@
 """The command line as a user meets it."""
 
+import importlib.util
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,7 +11,8 @@ from types import ModuleType
 import pytest
 
 from podtick import __version__, cli
-from podtick.settings import OPTIONS, AgentSettings
+from podtick.flags import OPTIONS, OutputFormat
+from podtick.settings import AgentSettings, StatsSettings
 
 Run = Callable[[AgentSettings], int]
 
@@ -56,6 +59,20 @@ def test_the_agents_help_names_every_setting_and_its_twin(capsys: pytest.Capture
         assert option.flag in out
         assert f"{option.twin})" in out
         assert option.default in out
+
+
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [("check", ["--docker-host", "--proc", "--cgroup", "--format"]), ("demo", ["--if-idle", "--listen", "--history"])],
+)
+def test_a_commands_help_teaches_and_its_code_is_there(
+    command: str, flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert podtick(command, "--help") == 0
+    out = capsys.readouterr().out
+    assert "examples:" in out
+    assert all(flag in out for flag in flags)
+    assert importlib.util.find_spec(f"podtick.commands.{command}") is not None
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,6 +187,14 @@ def test_what_is_opened_never_takes_the_place_of_a_closed_standard_descriptor(cl
     assert done.returncode >= 3
 
 
+def test_without_standard_output_nothing_is_printed_and_all_else_is_as_ever() -> None:
+    for arguments in ("--version", "check --docker-host none", "stats --docker-host unix:///no"):
+        command = ["sh", "-c", f"exec {sys.executable} -m podtick {arguments} >&-"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert "defect" not in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_a_machine_that_allows_no_history_is_told_in_one_line() -> None:
     lines = [
         "import resource, sys",
@@ -181,3 +206,36 @@ def test_a_machine_that_allows_no_history_is_told_in_one_line() -> None:
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "File too large: ulimit -v and -f may be too low" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("check",), ("check", "--format", "json")])
+def test_output_that_cannot_be_written_is_no_defect(arguments: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "podtick", *arguments]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (1, b"podtick: the output cannot be written: No space left on device\n")
+    reading, writing = os.pipe()
+    os.close(reading)  # whoever read has had enough
+    with os.fdopen(writing, "wb") as closed:
+        done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_flags_and_names_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[StatsSettings] = []
+
+    def run(settings: StatsSettings) -> int:
+        seen.append(settings)
+        return 0
+
+    module = ModuleType("podtick.commands.stats")
+    module.run = run  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "podtick.commands.stats", module)
+    assert podtick("stats", "web", "--no-stream", "db", "--format", "json", "cache") == 0
+    assert seen[0].containers == ("web", "db", "cache")
+    assert (seen[0].stream, seen[0].form) == (False, OutputFormat.JSON)
+
+
+def test_a_name_beside_an_unknown_flag_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert podtick("stats", "web", "--no-strea", "db", "cache") == 2
+    assert capsys.readouterr().err == "podtick: there is no flag '--no-strea': did you mean --no-stream?\n"

@@ -1,31 +1,30 @@
 """Every setting: its default, its flag, its twin, and what it refuses."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from podtick.flags import OPTIONS, DockerChoice, DockerHost, SourceChoice, unknown_variables
 from podtick.logs import LogFormat, LogLevel
+from podtick.options import SettingsError, parse_bytes, parse_duration
 from podtick.serve.exposition.filters import EVERYTHING, Selection
 from podtick.serve.listen import Address
-from podtick.settings import (
-    OPTIONS,
-    AgentSettings,
-    DockerChoice,
-    DockerHost,
-    KubernetesChoice,
-    SettingsError,
-    parse_bytes,
-    parse_duration,
-    read_settings,
-    unknown_variables,
-)
+from podtick.settings import AgentSettings, Given, read_settings
 from podtick.sources.docker.endpoint import Endpoint
+from podtick.sources.kube.access import HOST, KubeAccess
+from podtick.sources.kube.pods import Kept
 
 HERE = Path(__file__).parent
 
 
+def _read(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> AgentSettings:
+    return read_settings(Given(flags, frozenset(), (), environ))
+
+
 def read(environ: dict[str, str] | None = None, **flags: str) -> AgentSettings:
-    return read_settings({name.replace("_", "-"): value for name, value in flags.items()}, environ or {})
+    return _read({name.replace("_", "-"): value for name, value in flags.items()}, environ or {})
 
 
 def errors(environ: dict[str, str] | None = None, **flags: str) -> tuple[str, ...]:
@@ -38,12 +37,16 @@ def test_defaults() -> None:
     assert read(cgroup=str(HERE)) == AgentSettings(
         listen=Address("127.0.0.1", 9752),
         docker=DockerHost(DockerChoice.AUTO, Endpoint("/var/run/docker.sock")),
-        kubernetes=KubernetesChoice.AUTO,
+        source=SourceChoice.AUTO,
+        kubernetes=None,
+        node=os.uname().nodename,
         proc=Path("/proc"),
         cgroup=HERE,
         history_seconds=3600,
         history_bytes=64 << 20,
         selection=EVERYTHING,
+        namespaces=None,
+        kept=Kept(),
         log_level=LogLevel.INFO,
         log_format=LogFormat.TEXT,
     )
@@ -52,25 +55,35 @@ def test_defaults() -> None:
 GIVEN = {
     "listen": "[::]:1234",
     "docker-host": "tcp://engine:2375",
-    "kubernetes": "off",
+    "source": "engine",
+    "kubernetes": "auto",
+    "kubeconfig": __file__,
+    "node-name": "node-7",
     "proc": str(HERE),
     "cgroup": str(HERE),
     "history": "90s",
     "history-bytes": "1GiB",
     "levels": "pod,agent",
     "metrics": "cpu_*",
+    "namespaces": "shop,_docker",
+    "pod-labels": "app.kubernetes.io/name,team",
+    "pod-annotations": "owner",
     "log-level": "debug",
     "log-format": "json",
 }
 EXPECTED = AgentSettings(
     listen=Address("::", 1234),
     docker=DockerHost(DockerChoice.CONFIGURED, Endpoint(host="engine", port=2375)),
-    kubernetes=KubernetesChoice.OFF,
+    source=SourceChoice.ENGINE,
+    kubernetes=KubeAccess(Path(__file__)),
+    node="node-7",
     proc=HERE,
     cgroup=HERE,
     history_seconds=90,
     history_bytes=1 << 30,
     selection=Selection(levels=frozenset({"pod", "agent"}), metrics=("cpu_*",)),
+    namespaces=frozenset({"shop", "_docker"}),
+    kept=Kept(frozenset({"app.kubernetes.io/name", "team"}), frozenset({"owner"})),
     log_level=LogLevel.DEBUG,
     log_format=LogFormat.JSON,
 )
@@ -79,15 +92,15 @@ EXPECTED = AgentSettings(
 def test_every_flag_and_every_twin_says_the_same() -> None:
     assert GIVEN.keys() == {option.name for option in OPTIONS}
     twins = {option.twin: GIVEN[option.name] for option in OPTIONS}
-    assert read_settings(GIVEN, {}) == EXPECTED
-    assert read_settings({}, twins) == EXPECTED
+    assert _read(GIVEN, {}) == EXPECTED
+    assert _read({}, twins) == EXPECTED
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_a_flag_wins_over_its_twin(option: object) -> None:
     name = option.name  # type: ignore[attr-defined]
     twin = option.twin  # type: ignore[attr-defined]
-    assert read_settings(GIVEN, {twin: "non sense"}) == EXPECTED
+    assert _read(GIVEN, {twin: "non sense"}) == EXPECTED
     (told,) = errors({twin: "non sense", **_others(name)})
     assert told.startswith(f"{twin}: ")
 
@@ -104,6 +117,8 @@ def test_an_empty_variable_is_none() -> None:
     ("environ", "flag", "expected"),
     [
         ({}, "auto", DockerHost(DockerChoice.AUTO, Endpoint("/var/run/docker.sock"))),
+        ({}, "auto:unix:///x", DockerHost(DockerChoice.AUTO, Endpoint("/x"))),
+        ({"DOCKER_HOST": "unix:///d"}, "auto:unix:///x", DockerHost(DockerChoice.AUTO, Endpoint("/x"))),
         ({}, "none", DockerHost(DockerChoice.OFF, None)),
         ({}, "unix:///x", DockerHost(DockerChoice.CONFIGURED, Endpoint("/x"))),
         ({"DOCKER_HOST": "unix:///d"}, "auto", DockerHost(DockerChoice.CONFIGURED, Endpoint("/d"))),
@@ -132,7 +147,12 @@ def test_an_engine_that_docker_can_reach_and_we_cannot() -> None:
     [
         ("listen", "nowhere", "'nowhere' has no port"),
         ("docker-host", "/run/docker.sock", "did you mean unix:///run/docker.sock"),
+        ("docker-host", "auto:/run/docker.sock", "did you mean unix:///run/docker.sock"),
         ("kubernetes", "on", "'on' is none of auto, off"),
+        ("kubernetes", "off", f"--kubernetes off asks no API server, so --kubeconfig {__file__} is for nothing"),
+        ("kubeconfig", "/no/such/file", "'/no/such/file' cannot be read: No such file or directory"),
+        ("kubeconfig", "/null\0byte", "cannot be read: "),
+        ("node-name", "Node_7", "'Node_7' is no name of a node"),
         ("proc", "proc", "'proc' is not an absolute path"),
         ("cgroup", "/no/such/place", "'/no/such/place' is not a directory here"),
         ("cgroup", "/proc/version/below", "is not a directory here"),
@@ -148,6 +168,9 @@ def test_an_engine_that_docker_can_reach_and_we_cannot() -> None:
         ("history-bytes", "5GiB", "out of range: 8MiB to 4GiB"),
         ("levels", "pots", "levels are container, pod, node, agent"),
         ("metrics", "cpu usage", "no pattern of metric names"),
+        ("namespaces", "a b", "cannot be the name of a namespace"),
+        ("pod-labels", "app,", "'' is no name of a label"),
+        ("pod-annotations", "a/b/c", "'a/b/c' is no name of a label"),
         ("log-level", "INFO", "'INFO' is none of debug, info, warning, error"),
         ("log-format", "xml", "'xml' is none of text, json"),
         ("log-format", "", "--log-format needs a value, such as text"),
@@ -155,11 +178,35 @@ def test_an_engine_that_docker_can_reach_and_we_cannot() -> None:
 )
 def test_a_wrong_value_is_named_with_what_would_be_right(name: str, text: str, told: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        read_settings({**GIVEN, name: text}, {})
+        _read({**GIVEN, name: text}, {})
     (line,) = raised.value.errors
     assert line.startswith(f"--{name}")
     assert told in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("environ", "flags", "expected"),
+    [
+        ({}, {}, None),
+        ({HOST: "10.0.0.1"}, {}, KubeAccess(environ={HOST: "10.0.0.1"})),
+        ({HOST: "10.0.0.1"}, {"kubernetes": "off"}, None),
+        ({HOST: "10.0.0.1"}, {"kubeconfig": __file__}, KubeAccess(Path(__file__))),
+    ],
+)
+def test_which_api_server(environ: dict[str, str], flags: dict[str, str], expected: KubeAccess | None) -> None:
+    """That of the cluster whose pod this is, or of a kubeconfig that is named; never one that lies around."""
+    environ = {"KUBECONFIG": __file__, **environ}
+    found = read(environ, cgroup=str(HERE), **flags).kubernetes
+    assert (found and (found.kubeconfig, found.in_cluster)) == (expected and (expected.kubeconfig, expected.in_cluster))
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [({"NODE_NAME": "a"}, "a"), ({"NODE_NAME": "a", "PODTICK_NODE_NAME": "b"}, "b"), ({}, os.uname().nodename)],
+)
+def test_which_node(environ: dict[str, str], expected: str) -> None:
+    assert read(environ, cgroup=str(HERE)).node == expected
 
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:

@@ -1,15 +1,22 @@
 """The runner's own promises: which tiers are chosen, and when one that did not run is a failure."""
 
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from tests.tiers import install
-from tests.tiers.__main__ import row_of
-from tests.tiers.catalogue import TIERS, Tier, UnknownTier, choose
+from tests.tiers.__main__ import jobs, row_of, side_by_side
+from tests.tiers.catalogue import TESTS, TIERS, Tier, UnknownTier, choose
 from tests.tiers.plugin import TierReport
+from tests.tiers.records import failures
 from tests.tiers.report import Report, Row
+from tests.tiers.runs import Run, perform
 
 LACKING = Tier("unit", "of tests that need a program nobody has", {"no-such-program": "no-such-package"})
 
@@ -67,3 +74,100 @@ def test_what_the_package_manager_says_is_shown_without_addresses(monkeypatch: p
     done = SimpleNamespace(returncode=100, stdout=said)
     monkeypatch.setattr("subprocess.run", lambda *_words, **_options: done)
     assert install.install(["x"]) == "E: Failed to fetch (address)  404"
+
+
+class Runner:
+    """Stands in for pytest: prints what it was told to, and ends so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, code: int, *lines: str) -> None:
+        self.script = f"import sys; print({chr(10).join(lines)!r}); sys.exit({code})"
+        self.seen: list[str] = []
+        self._popen = subprocess.Popen
+        monkeypatch.setattr("tests.tiers.runs.subprocess.Popen", self.start)
+
+    def start(self, command: list[str], **options: Any) -> Any:
+        self.seen = [*command[6:], options["env"]["PODTICK_TEST_ENGINE"], options["env"]["PODTICK_TEST_SOURCE"]]
+        return self._popen([sys.executable, "-c", self.script], **options)
+
+
+@pytest.mark.parametrize(
+    ("code", "last", "strict", "verdict", "failed"),
+    [
+        (0, "=== 3 passed, 1 skipped in 2.50s ===", True, "ran: 3 passed, 1 skipped in 2.50s", False),
+        (1, "1 failed, 2 passed in 2.50s", False, "ran: 1 failed, 2 passed in 2.50s", True),
+        (0, "4 skipped in 0.10s", False, "ran: 4 skipped in 0.10s", False),
+        (0, "4 skipped in 0.10s", True, "ran: 4 skipped in 0.10s", True),
+        (5, "4 deselected in 0.10s", False, "ran: 4 deselected in 0.10s", False),
+        (3, "INTERNALERROR> oh", False, "ended with exit 3, see above", True),
+    ],
+)
+def test_a_run_of_its_own_is_a_row(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, last: str, strict: bool, verdict: str, failed: bool
+) -> None:
+    runner = Runner(monkeypatch, code, "...s", last)
+    run = Run("docker", 1, "podman", "engine", ("test_a.py",))
+    tier = Row("podman", "what", command="make test TIERS=podman", tests="podman")
+    row = perform(run, run.row(tier), tmp_path / "record", ["-k", "x", "--cov"], strict=strict)
+    told = ["--quiet", "tests/docker/test_a.py", f"--tier-record={tmp_path}/record", "-k", "x", "podman", "engine"]
+    assert runner.seen == told
+    assert (row.name, row.verdict, row.failed, row.tests) == ("podman by engine", verdict, failed, None)
+    assert row.command == ("make test TIERS=podman" if failed else "")
+
+
+def test_where_all_is_run_the_long_tiers_are_runs_of_their_own(tmp_path: Path) -> None:
+    def apart(arguments: list[str], *, every: bool) -> set[str]:
+        made = jobs(tuple(tier for tier in TIERS if not tier.runs), arguments, tmp_path, every=every)
+        return {job.args[1].name for _, job in made if isinstance(job, partial) and job.func is perform}
+
+    long = {tier.name for tier in TIERS if tier.apart and not tier.missing()}
+    assert apart([], every=True) == long
+    assert apart(["-k", "x"], every=True) == apart([], every=False) == set()
+
+
+def test_rows_keep_their_order_although_the_longest_begin_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.tiers.__main__.AT_ONCE", 1)
+    begun = []
+
+    def perform_one(name: str) -> Row:
+        begun.append(name)
+        return Row(name, "")
+
+    wanted = [(minutes, partial(perform_one, str(minutes))) for minutes in (1, 3, 2)]
+    assert [row.name for row in side_by_side(wanted)] == ["1", "3", "2"]
+    assert begun == ["3", "2", "1"]
+
+
+FAILS = """
+import pytest
+def test_good(): pass
+def test_bad(): assert 'this' == 'that'
+@pytest.mark.skip(reason='so it is')
+def test_not(): pass
+"""
+
+
+def test_what_another_run_recorded_is_counted_named_and_fails_this_one(tmp_path: Path) -> None:
+    for name, text in {"test_other.py": FAILS, "test_own.py": "def test_own(): pass\n"}.items():
+        (tmp_path / name).write_text(text)
+    records = tmp_path / "records"
+    records.mkdir()
+    record = records / "record"
+    row = Row("podman by cgroup", "", "ran: ...", record=str(record))
+    report = Report((row,), strict=False, records=str(records))
+
+    def pytest_run(*words: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "--rootdir", str(tmp_path), "-ra", *words]
+        wide = os.environ | {"COLUMNS": "300"}
+        return subprocess.run(command, cwd=TESTS.parent, env=wide, capture_output=True, text=True, check=False)
+
+    other = pytest_run(str(tmp_path / "test_other.py"), f"--tier-record={record}")
+    assert (other.returncode, failures(record)) == (1, ["test_other.py::test_bad"]), other.stdout
+    own = pytest_run(str(tmp_path / "test_own.py"), f"--tier-report={report.to_json()}")
+    assert own.returncode == 1, own.stdout
+    *_, skipped, failed, last = own.stdout.splitlines()
+    assert "so it is" in skipped
+    assert failed.startswith("FAILED ")
+    assert "test_other.py::test_bad [podman by cgroup] - AssertionError" in failed
+    assert "1 failed, 2 passed, 1 skipped" in last
+    assert "assert 'this' == 'that'" in own.stdout
+    assert not records.exists()

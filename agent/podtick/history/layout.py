@@ -3,8 +3,9 @@
     header    one page: what region this is, the newest tick, the sampler's counters
     ticks     a ring: when each tick of the span was, and what befell it
     targets   a table: who the targets are and were, and where their newest closed minute lies
-    details   two turns of the node's per-device files, as text
+    details   some turns of the node's per-device files, as text
     carried   a row for each slot: counters that a pod goes on from, and that its newest row does not show
+    pieces    some turns of the text of each target's per-device files, file by file
     planes    a ring of `PLANES` ticks: the row of every target, as the tick left it
     segments  closed minutes, compressed
 
@@ -17,11 +18,12 @@ import mmap
 import os
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 
 from podtick.model.metrics.table import FINGERPRINT, NODE_COLUMN, TARGET_COLUMN
 
 MAGIC = int.from_bytes(b"podtick\0", "little")
-VERSION = 1
+VERSION = 3
 
 WORD = 8
 PAGE = 4096
@@ -33,6 +35,23 @@ LONGEST_SPAN = 6 * 3600
 """Ticks that a history can be asked to hold."""
 ENTRY_BYTES = 1024
 DETAIL_BYTES = 64 * 1024
+DETAIL_TURNS = 4
+"""Ticks whose texts of the node are kept: two to read, one that is being written, one of grace."""
+PIECES = {
+    "blkio.throttle.io_service_bytes_recursive": 0,
+    "io.stat": 0,
+    "blkio.throttle.io_serviced_recursive": 1,
+    "net/dev": 2,
+}
+"""Files of targets whose text is kept, for its devices one by one, and the kind of piece that it is."""
+PIECE_KINDS = max(PIECES.values()) + 1
+PIECE_BYTES = 1024
+PIECE_HEAD = 2 * WORD
+"""Of a piece: its stamp (the sampler's start and the tick; 0: nothing, or being written), then the text's length."""
+PIECE_TURNS = 3
+"""Texts kept of a file: two to read, one that is being written."""
+STAMP_BITS = 40
+"""Of a stamp: the tick's number. What a sampler before this one has written counts no more."""
 SEGMENT_BYTES = 128 * 1024
 SEGMENT_WORDS = 4
 
@@ -53,7 +72,7 @@ class HistoryError(Exception):
 class Word:
     """Places of the header's words. From `TICKS_TOTAL` on: the sampler's counters, since the region was made."""
 
-    MAGIC, VERSION, FINGERPRINT, SLOTS, ENTRIES, SEGMENTS, SPAN, BUDGET = range(8)
+    MAGIC, VERSION, FINGERPRINT, SLOTS, ENTRIES, SEGMENTS, SPAN, BUDGET, INSTANCE = range(9)
     LATEST, STARTS, OLDEST, SLOTS_USED, SEGMENTS_USED, SEGMENT_SEQUENCE, CURRENT_SEGMENT, ENTRIES_USED = range(16, 24)
     (
         TICKS_TOTAL,
@@ -72,7 +91,7 @@ class Word:
     ) = range(32, 45)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: places are worked out once
 class Geometry:
     """Sizes that are chosen when a region is made.
 
@@ -95,52 +114,57 @@ class Geometry:
             raise HistoryError(f"a history of {budget} bytes: at least {16 * SEGMENT_BYTES} are needed")
         return cls(slots, entries, budget // SEGMENT_BYTES, span, budget)
 
-    @property
+    @cached_property
     def plane_bytes(self) -> int:
         """Size of one tick's plane."""
         return NODE_BYTES + self.slots * ROW_BYTES
 
-    @property
+    @cached_property
     def ticks(self) -> int:
         """Records in the tick ring: the span, and the minutes that are being closed at either end of it."""
         return self.span + 2 * MINUTE
 
-    @property
+    @cached_property
     def ticks_at(self) -> int:
         """Where the tick ring begins."""
         return PAGE
 
-    @property
+    @cached_property
     def targets_at(self) -> int:
         """Where the table of targets begins."""
         return _page(self.ticks_at + self.ticks * TICK_WORDS * WORD)
 
-    @property
+    @cached_property
     def directory_at(self) -> int:
         """Where the directory of segments begins."""
         return self.targets_at + self.entries * ENTRY_BYTES
 
-    @property
+    @cached_property
     def details_at(self) -> int:
         """Where the node's texts begin."""
         return _page(self.directory_at + self.segments * SEGMENT_WORDS * WORD)
 
-    @property
+    @cached_property
     def carried_at(self) -> int:
         """Where the carried rows begin."""
-        return self.details_at + 4 * DETAIL_BYTES
+        return self.details_at + 2 * DETAIL_TURNS * DETAIL_BYTES
 
-    @property
-    def planes_at(self) -> int:
-        """Where the planes begin."""
+    @cached_property
+    def pieces_at(self) -> int:
+        """Where the pieces begin: kind by kind, turn by turn, so that one that is not in use takes no memory."""
         return _page(self.carried_at + self.slots * ROW_BYTES)
 
-    @property
+    @cached_property
+    def planes_at(self) -> int:
+        """Where the planes begin."""
+        return _page(self.pieces_at + PIECE_KINDS * self.slots * PIECE_TURNS * PIECE_BYTES)
+
+    @cached_property
     def segments_at(self) -> int:
         """Where the segments begin."""
         return _page(self.planes_at + PLANES * self.plane_bytes)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Size of the whole region in bytes."""
         return self.segments_at + self.segments * SEGMENT_BYTES
@@ -180,6 +204,7 @@ class Region:
         words[Word.SEGMENTS] = geometry.segments
         words[Word.SPAN] = geometry.span
         words[Word.BUDGET] = geometry.budget
+        words[Word.INSTANCE] = int.from_bytes(os.urandom(8), "little")
         words[Word.MAGIC] = MAGIC
         return region
 
@@ -210,6 +235,11 @@ class Region:
     def plane_word(self, number: int) -> int:
         """The word at which the plane of tick `number` begins: the node's row, then one row a slot."""
         return (self.geometry.planes_at + (number % PLANES) * self.geometry.plane_bytes) // WORD
+
+    def piece_word(self, kind: int, slot: int) -> int:
+        """The word at which the first turn of a target's file begins; the next one lies `slots` pieces further on."""
+        place = kind * PIECE_TURNS * self.geometry.slots + slot
+        return (self.geometry.pieces_at + place * PIECE_BYTES) // WORD
 
     def tick_word(self, number: int) -> int:
         """The word at which the record of tick `number` begins."""

@@ -10,7 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from podtick.history.blocks import BlockError
-from podtick.history.layout import DETAIL_BYTES, NODE_COLUMNS, PLANES, ROW_BYTES, TARGET_COLUMNS, WORD, Region, Word
+from podtick.history.layout import (
+    DETAIL_BYTES,
+    DETAIL_TURNS,
+    NODE_COLUMNS,
+    PLANES,
+    ROW_BYTES,
+    TARGET_COLUMNS,
+    WORD,
+    Region,
+    Word,
+)
+from podtick.history.pieces import read_pieces
 from podtick.history.records import TargetKind, TargetRecord, TargetState, TargetTable
 from podtick.history.segments import read_chain
 from podtick.history.ticks import Tick, read_tick
@@ -64,6 +75,11 @@ class HistoryReader:
         self._words = region.words
         self._table = TargetTable(region)
 
+    @property
+    def instance(self) -> int:
+        """What tells this history from every other: a number chosen when it was made."""
+        return self._words[Word.INSTANCE]
+
     def latest_number(self) -> int:
         """The number of the newest tick; 0 before the first."""
         return self._words[Word.LATEST]
@@ -76,9 +92,13 @@ class HistoryReader:
         """The record of a tick, or `None` when it is out of the span."""
         return read_tick(self._region, number)
 
+    def oldest_number(self) -> int:
+        """The number of the oldest tick of which there can still be readings; 1 at least."""
+        return max(self._words[Word.OLDEST], 1)
+
     def oldest_tick(self) -> Tick | None:
-        """The oldest tick of which there can still be readings."""
-        return self.tick(max(self._words[Word.OLDEST], 1))
+        """The record of that tick."""
+        return self.tick(self.oldest_number())
 
     def plane_bytes(self) -> int:
         """Memory that the planes take: only what was touched of them."""
@@ -98,10 +118,29 @@ class HistoryReader:
                 return Snapshot(tick, node, rows, *details)
         return None
 
+    def details(self, number: int) -> tuple[bytes, bytes]:
+        """The texts of the node's diskstats and net/dev at one of the newest ticks; empty where they are not known."""
+        texts = self._detail(number, 0), self._detail(number, 1)
+        kept = self.latest_number() + 1 - DETAIL_TURNS < number <= self.latest_number() and number > 0
+        return texts if kept else (b"", b"")
+
     def _detail(self, number: int, which: int) -> bytes:
-        at = self._region.geometry.details_at + (2 * (number % 2) + which) * DETAIL_BYTES
+        at = self._region.geometry.details_at + (2 * (number % DETAIL_TURNS) + which) * DETAIL_BYTES
         length = min(self._words[at // WORD], DETAIL_BYTES - WORD)
         return bytes(self._region.bytes_[at + WORD : at + WORD + length])
+
+    def pieces(self, target: TargetRecord, kind: int, number: int) -> tuple[bytes | None, bytes | None]:
+        """The text of a live target's file as of one of the newest ticks, and as of the tick before it.
+
+        `None` where it is not known. A text that did not change is kept once, and is both.
+        """
+        if target.state is not TargetState.LIVE:
+            return None, None
+        return read_pieces(self._region, kind, target.slot, number)
+
+    def piece(self, slot: int, kind: int, number: int) -> bytes | None:
+        """The first of `pieces`, of the live target that has this slot."""
+        return read_pieces(self._region, kind, slot, number)[0]
 
     def targets(self) -> list[TargetRecord]:
         """Every target that the region remembers, departed ones included."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from podtick.history.blocks import encode
 from podtick.history.layout import (
     DETAIL_BYTES,
+    DETAIL_TURNS,
     MINUTE,
     NODE_BYTES,
     NODE_COLUMNS,
@@ -19,6 +20,7 @@ from podtick.history.layout import (
     Region,
     Word,
 )
+from podtick.history.pieces import PieceWriter
 from podtick.history.records import TargetKind, TargetRecord, TargetState, TargetTable
 from podtick.history.segments import SHARED_COLUMNS, Block, SegmentWriter, read_chain
 from podtick.history.ticks import Tick, write_tick
@@ -51,6 +53,7 @@ class HistoryWriter:
         self.number = self._words[Word.LATEST]
         self._recover()
         self._words[Word.STARTS] += 1
+        self.pieces = PieceWriter(region)
 
     # -- the targets of a sampler before this one -----------------------------------------------------------------
 
@@ -123,7 +126,7 @@ class HistoryWriter:
 
     def details(self, which: int, text: bytes) -> None:
         """Keep the text of a node's file (0 diskstats, 1 net/dev) for the tick under way, cut at a line's end."""
-        at = self.region.geometry.details_at + (2 * ((self.number + 1) % 2) + which) * DETAIL_BYTES
+        at = self.region.geometry.details_at + (2 * ((self.number + 1) % DETAIL_TURNS) + which) * DETAIL_BYTES
         if len(text) > DETAIL_BYTES - WORD:
             text = text[: text.rfind(b"\n", 0, DETAIL_BYTES - WORD) + 1]
         self.region.bytes_[at + WORD : at + WORD + len(text)] = text
@@ -193,6 +196,7 @@ class HistoryWriter:
             slot = self._free_slots.pop()
         self._blank(slot, self.number)  # what the next plane is a copy of
         self.region.bytes_[self.carried(slot) : self.carried(slot) + ROW_BYTES] = UNKNOWN_ROW
+        self.pieces.clear(slot)
         return slot
 
     def _blank(self, slot: int, number: int) -> None:

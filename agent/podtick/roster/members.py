@@ -1,5 +1,6 @@
 """Pods and their members as the roster keeps them, and as they are served."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from podtick.model.identity import Identity
@@ -9,12 +10,16 @@ from podtick.sampler.protocol import Attach
 
 @dataclass(slots=True)
 class RosterTarget:
-    """A container or pod as it is served. `slot` is its place in the history's planes, from tick `first` on."""
+    """A container or pod as it is served. `slot` is its place in the history's planes, from tick `first` on.
+
+    `facts`: what else is known of it, by the label that tells it.
+    """
 
     slot: int
     first: int
     level: Level
     identity: Identity
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def namespace(self) -> str:
@@ -39,22 +44,29 @@ class RosterTarget:
 
 @dataclass(slots=True)
 class Member:
-    """A container of a pod. `process`: through which its network can be read; `None`: stopped, or it has none."""
+    """A container of a pod. `process`: through which its network can be read; `None`: stopped, or it has none.
+
+    `identity`: `None` as long as nobody knows it, then it is not served. `container_id` is the engine's ID of the one
+    that runs now: a kubelet makes a container anew at each restart. `settled`: its identity is final.
+    """
 
     id: int
     key: str
-    identity: Identity
+    identity: Identity | None
     pod: "Pod"
     attach: Attach
     process: int | None = None
+    container_id: str = ""
+    settled: bool = False
     slot: int | None = None
     first: int = 0
     told: dict[str, int | None] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def owns_network(self) -> bool:
-        """Whether the pod's network is this container's, which the others share (plain Docker)."""
-        return self.key == self.identity.uid
+        """Whether the pod's network is this container's, which the others share: a sandbox's, or on plain Docker."""
+        return self.identity is None or self.identity.container is None or self.key == self.identity.uid
 
     @property
     def running(self) -> bool:
@@ -64,13 +76,25 @@ class Member:
 
 @dataclass(slots=True)
 class Pod:
-    """A pod: `network_owner` is the member through which its network is read now."""
+    """A pod: `network_owner` is the member through which its network is read now; `identity` as a member's.
+
+    `held`: it lives on without members.
+    """
 
     id: int
-    identity: Identity
+    key: str
+    identity: Identity | None
     attach: Attach
     members: dict[str, Member] = field(default_factory=dict)
     network_owner: int | None = None
+    settled: bool = False
+    held: bool = False
     slot: int | None = None
     first: int = 0
     told: dict[str, int | None] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def text_of(identity: Identity | None) -> str:
+    """An identity as the history keeps it; of one that nobody knows yet it keeps nothing."""
+    return identity.text() if identity else ""

@@ -8,22 +8,23 @@ sampler: `replay`.
 import errno
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
 from podtick.history.records import TargetKind
-from podtick.model.identity import Identity
+from podtick.model.identity import Identity, bounded
 from podtick.model.metrics.row import Level
 from podtick.model.metrics.state import STATES
-from podtick.roster.members import Member, Pod, RosterTarget
-from podtick.sampler.protocol import Answer, Attach, Command, Detach, Keep, Limits, Network, Rename, Told
+from podtick.roster.members import Member, Pod, RosterTarget, text_of
+from podtick.roster.networks import Networks
+from podtick.roster.paths import class_of
+from podtick.sampler.protocol import Answer, Attach, Command, Detach, Keep, Limits, Rename, Told
 
 log = logging.getLogger(__name__)
 NODE_ID = 1
+NO_PATHS: Mapping[str, str] = {}
 RUNNING_STATES = tuple(STATES.index(state) for state in ("running", "paused"))
-PodKey = tuple[str, str]
-"""Namespace and UID."""
 
 
 class Sink(Protocol):
@@ -37,30 +38,41 @@ class Sink(Protocol):
 class Roster:
     """All pods and their members."""
 
-    def __init__(self, sink: Sink, first_id: int = NODE_ID + 1) -> None:
+    def __init__(self, sink: Sink, first_id: int = NODE_ID + 1, namespaces: Collection[str] | None = None) -> None:
+        """`namespaces`: the pods of all others have no identity here, so that nobody ever sees them."""
         self._sink = sink
+        self._namespaces = namespaces
         self._next_id = max(first_id, NODE_ID + 1)
-        self._pods: dict[PodKey, Pod] = {}
+        self._pods: dict[str, Pod] = {}
         self._members: dict[str, Member] = {}
         self._by_id: dict[int, Pod | Member] = {}
         self._refused: set[int] = set()
+        self._networks = Networks(self._by_id, self._send)
         self._problems: set[str] = set()  # of a file and a reason: as many as the kernel has of both
         self.version = 0
 
     # -- what is served --------------------------------------------------------------------------------------------
 
     def targets(self, level: Level) -> list[RosterTarget]:
-        """All targets of a level that have a place in the history."""
+        """All targets of a level that have a place in the history and a name; sandboxes have none."""
         found = self._pods.values() if level is Level.POD else self._members.values()
         if level is Level.NODE:
             return []
         return [
-            RosterTarget(entry.slot, entry.first, level, entry.identity) for entry in found if entry.slot is not None
+            RosterTarget(entry.slot, entry.first, level, entry.identity, entry.facts)
+            for entry in found
+            if entry.slot is not None
+            and entry.identity
+            and (level is Level.POD or entry.identity.container is not None)
         ]
 
     def member(self, key: str) -> Member | None:
-        """The member of this key (a container's full ID)."""
+        """The member of this key: a container's full ID, or what else its source calls it."""
         return self._members.get(key)
+
+    def pod(self, key: str) -> Pod | None:
+        """The pod of this key."""
+        return self._pods.get(key)
 
     def members(self) -> list[Member]:
         """All members."""
@@ -68,28 +80,36 @@ class Roster:
 
     # -- what sources of membership say ----------------------------------------------------------------------------
 
-    def join(self, key: str, container: Identity) -> Member:
-        """A member of the pod that its identity names; the pod begins with its first one."""
+    def join(self, key: str, identity: Identity | None, pod: str = "") -> Member:
+        """A member of a pod, or what one is called from now on; the pod begins with its first one.
+
+        `identity`: `None` as long as nobody knows it: then neither is served. `pod`: the key of its pod, by which its
+        members find each other; the pod that the identity names if nothing is given.
+        """
+        if identity and self._namespaces is not None and identity.namespace not in self._namespaces:
+            pod, identity = pod or identity.pod_key, None
         member = self._members.get(key)
         if member:
-            self._rename(member, container)
+            self._rename(member, identity)
             return member
-        pod = self._pod(container)
-        attach = Attach(self._take_id(), TargetKind.CONTAINER, pod.id, identity=container.text())
-        member = Member(attach.id, key, container, pod, attach)
-        pod.members[key] = self._members[key] = member
+        whose = self._pod(pod or (identity.pod_key if identity else key), identity)
+        attach = Attach(self._take_id(), TargetKind.CONTAINER, whose.id, identity=text_of(identity))
+        member = Member(attach.id, key, identity, whose, attach)
+        whose.members[key] = self._members[key] = member
         self._by_id[member.id] = member
         self._send(attach)
         return member
 
-    def _pod(self, container: Identity) -> Pod:
-        key = (container.namespace, container.uid)
+    def _pod(self, key: str, member: Identity | None) -> Pod:
         pod = self._pods.get(key)
+        identity = member.of_pod if member else None
         if pod is None:
-            identity = Identity(container.namespace, container.pod, container.uid)
-            pod = Pod(self._take_id(), identity, Attach(self._next_id - 1, TargetKind.POD, identity=identity.text()))
+            id_ = self._take_id()
+            pod = Pod(id_, key, identity, Attach(id_, TargetKind.POD, identity=text_of(identity)))
             self._pods[key] = self._by_id[pod.id] = pod
             self._send(pod.attach)
+        else:
+            self._rename_pod(pod, identity)
         return pod
 
     def _take_id(self) -> int:
@@ -97,47 +117,94 @@ class Roster:
         return self._next_id - 1
 
     def start(
-        self, member: Member, version: int, paths: Mapping[str, str], process: int | None, *, fresh: bool
+        self,
+        member: Member,
+        version: int,
+        paths: Mapping[str, str],
+        process: int | None,
+        *,
+        fresh: bool,
+        container_id: str = "",
+        pod_paths: Mapping[str, str] = NO_PATHS,
     ) -> None:
-        """A member runs: these are its cgroup folders. `fresh`: it was started while its pod was watched."""
+        """A member runs: these are its cgroup folders. `fresh`: it was started while its pod was watched.
+
+        `version` 0: it has none here; `paths` only marks it as running, and its numbers are told. `container_id`: the
+        engine's, where it is not the member's key. `pod_paths`: the folders of the pod's own cgroup, where it has one.
+        """
+        member.container_id = container_id or member.key
+        if container_id:
+            self.describe(member, {"container_id": container_id})
+        self._found_pod(member.pod, version, pod_paths)
         member.attach = Attach(
             member.id,
             TargetKind.CONTAINER,
             member.pod.id,
             version,
             paths,
-            member.identity.text(),
+            text_of(member.identity),
             fresh,
             member.attach.run + 1,
         )
         member.process = process
         self._send(member.attach)
-        if member.pod.network_owner in (None, member.id) or member.owns_network:
-            self._choose_network(member.pod)
+        self._networks.started(member)
+
+    def _found_pod(self, pod: Pod, version: int, paths: Mapping[str, str]) -> None:
+        """The pod has a cgroup of its own: read what is right there."""
+        if paths and paths != pod.attach.paths:
+            self.describe(pod, class_of(paths))
+            pod.attach = replace(
+                pod.attach, version=version, paths=paths, identity=text_of(pod.identity), run=pod.attach.run + 1
+            )
+            self._send(pod.attach)
 
     def found_process(self, member: Member, process: int | None) -> None:
         """The process of a member that runs has become known."""
         if process and member.running and member.process is None:
             member.process = process
             if member.pod.network_owner is None:
-                self._choose_network(member.pod)
+                self._networks.choose(member.pod)
 
     def stop(self, member: Member) -> None:
-        """A member no longer runs. The sampler finds that out by itself, and earlier."""
+        """A member no longer runs. Where it has files to read the sampler finds that out by itself, and earlier."""
+        told = member.running and not member.attach.version
         member.attach = replace(member.attach, version=0, paths={}, fresh=False)
+        if told:
+            self._send(member.attach)
         member.process = None
 
     def leave(self, member: Member) -> None:
-        """A member is no more; its pod ends with its last one."""
+        """A member is no more; its pod ends with its last one, unless it is held."""
         pod = member.pod
         del self._members[member.key], pod.members[member.key], self._by_id[member.id]
         self._send(Detach(member.id))
-        if not pod.members:
-            del self._pods[pod.identity.namespace, pod.identity.uid], self._by_id[pod.id]
-            self._send(Detach(pod.id))
+        if not pod.members and not pod.held:
+            self._end(pod)
         elif pod.network_owner == member.id:
-            self._choose_network(pod)
+            self._networks.choose(pod)
+        self._left()
+
+    def hold(self, pod: Pod) -> None:
+        """A pod lives on without members, until it is released."""
+        pod.held = True
+
+    def release(self, key: str) -> None:
+        """A pod that was held is no more, as soon as it has no member."""
+        pod = self._pods.get(key)
+        if pod:
+            pod.held = False
+            if not pod.members:
+                self._end(pod)
+                self._left()
+
+    def _end(self, pod: Pod) -> None:
+        del self._pods[pod.key], self._by_id[pod.id]
+        self._send(Detach(pod.id))
+
+    def _left(self) -> None:
         self._ask_again()
+        self._networks.ask_sharing()
         self.version += 1
 
     def _ask_again(self) -> None:
@@ -148,7 +215,7 @@ class Roster:
             if entry.told:
                 self._send(Told(entry.id, entry.told))
             if isinstance(entry, Pod):
-                self._choose_network(entry)
+                self._networks.choose(entry)
 
     def limits_changed(self, member: Member) -> None:
         """The limits of a member are others than they were."""
@@ -161,30 +228,30 @@ class Roster:
             entry.told.update(news)
             self._send(Told(entry.id, news))
 
-    def _rename(self, member: Member, container: Identity) -> None:
-        if member.identity == container:
+    def tell_once(self, entry: Pod | Member, values: Mapping[str, int]) -> None:
+        """Columns for the next tick alone: at the one after it they are unknown again."""
+        self._send(Told(entry.id, values, once=True))
+
+    def describe(self, entry: Pod | Member, facts: Mapping[str, str]) -> None:
+        """What else is known of a target, besides what was said of it before."""
+        facts = {name: bounded(text) for name, text in facts.items()}
+        if not facts.items() <= entry.facts.items():
+            entry.facts = {**entry.facts, **facts}
+            self.version += 1
+
+    def _rename(self, member: Member, identity: Identity | None) -> None:
+        if identity is None or member.identity == identity:
             return
-        member.identity = container
-        pod = member.pod
-        self._send(Rename(member.id, container.text()))
-        if pod.identity.pod != container.pod:
-            pod.identity = Identity(container.namespace, container.pod, pod.identity.uid)
-            self._send(Rename(pod.id, pod.identity.text()))
+        member.identity = identity
+        self._send(Rename(member.id, identity.text()))
+        self._rename_pod(member.pod, identity.of_pod)
         self.version += 1
 
-    # -- network ---------------------------------------------------------------------------------------------------
-
-    def _choose_network(self, pod: Pod) -> None:
-        """Have the pod's network read through one of its running members.
-
-        Best through the one whose network it is: when that one is started again, the others stay in a namespace from
-        which the engine has taken the interfaces.
-        """
-        able = [each for each in pod.members.values() if each.process]
-        chosen = min(able, key=lambda each: not each.owns_network, default=None)
-        pod.network_owner = chosen.id if chosen else None
-        if chosen and chosen.process:
-            self._send(Network(pod.id, chosen.id, chosen.process, chosen.key))
+    def _rename_pod(self, pod: Pod, identity: Identity | None) -> None:
+        if identity and pod.identity != identity:
+            pod.identity = identity
+            self._send(Rename(pod.id, identity.text()))
+            self.version += 1
 
     # -- what the sampler says -------------------------------------------------------------------------------------
 
@@ -199,21 +266,27 @@ class Roster:
                     self.version += 1
                 if problem:
                     self._tell_problem(entry, problem)
-            case "gone" if isinstance(entry, Member) and answer.text == str(entry.attach.run):
-                self.stop(entry)
-                if entry.told.get("state") in RUNNING_STATES:  # until the engine says what became of it
-                    self.tell(entry, {"state": None})
-                if entry.pod.network_owner == entry.id:
-                    self._choose_network(entry.pod)
+            case "gone" if entry and answer.text == str(entry.attach.run):
+                self._gone(entry)
             case "network" if isinstance(entry, Pod):
-                self._network_answered(entry, answer.text)
+                self._networks.answered(entry, answer.text)
             case "full" if entry:
                 self._refused.add(entry.id)
-                log.error("no room for a target target=%s reason=%s", entry.identity.text(), answer.text)
+                log.error("no room for a target target=%s reason=%s", text_of(entry.identity), answer.text)
             case "error":
                 log.error("the sampler refused a command reason=%s", answer.text)
             case _:
                 pass
+
+    def _gone(self, entry: Pod | Member) -> None:
+        """The cgroup of a target that was read is no more."""
+        if isinstance(entry, Pod):
+            entry.attach = replace(entry.attach, version=0, paths=NO_PATHS)  # until a member brings another one
+            return
+        self.stop(entry)
+        if entry.told.get("state") in RUNNING_STATES:  # until the engine says what became of it
+            self.tell(entry, {"state": None})
+        self._networks.ended(entry)
 
     def _tell_problem(self, entry: Pod | Member, problem: str) -> None:
         """Log why a file cannot be read: once for all targets; not at all one that is absent, or has just gone."""
@@ -221,28 +294,19 @@ class Roster:
         known = f"{path.rpartition('/')[2]}: {reason}"
         ordinary = reason == os.strerror(errno.ENOENT) or known in self._problems
         level = logging.DEBUG if ordinary else logging.WARNING
-        log.log(level, "target is not wholly readable target=%s problem=%s", entry.identity.text(), problem)
+        log.log(level, "target is not wholly readable target=%s problem=%s", text_of(entry.identity), problem)
         self._problems.add(known)
-
-    def _network_answered(self, pod: Pod, text: str) -> None:
-        if text.startswith("gone"):
-            owner = self._by_id.get(pod.network_owner or 0)
-            if isinstance(owner, Member):
-                owner.process = None  # not asked for again until the engine names one
-            self._choose_network(pod)
-        elif text.startswith("unreadable"):
-            log.warning("network of a pod cannot be read pod=%s reason=%s", pod.identity.text(), text)
 
     def replay(self) -> Iterator[Command]:
         """Everything that a new sampler has to know; what an earlier one read goes on."""
         yield Attach(NODE_ID, TargetKind.NODE)
         for pod in self._pods.values():
-            yield replace(pod.attach, identity=pod.identity.text())
+            yield replace(pod.attach, identity=text_of(pod.identity))
             for member in pod.members.values():
-                yield replace(member.attach, identity=member.identity.text(), fresh=False)
+                yield replace(member.attach, identity=text_of(member.identity), fresh=False)
             entries: tuple[Pod | Member, ...] = (pod, *pod.members.values())
             yield from (Told(entry.id, entry.told) for entry in entries if entry.told)
-            self._choose_network(pod)
+            self._networks.choose(pod)
         yield Keep((NODE_ID, *self._by_id))
 
     def _send(self, command: Command) -> None:

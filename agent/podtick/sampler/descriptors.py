@@ -13,12 +13,11 @@ RESERVE = 128
 class OpenFile:
     """One kernel file of one target: read with `pread` where it stays open, else opened at each tick by its path.
 
-    `offset` is where its columns begin in a plane, in bytes; `last` the text of the last reading, `None` before it (an
-    empty text is a reading: `io.stat` of a cgroup without I/O); `owner` whoever is told that the cgroup has gone;
-    `pod` whose sum its values go into, if any.
+    `offset` is where its columns begin in a plane, in bytes; `owner` whoever is told that the cgroup has gone; `pod`
+    whose sum its values go into, if any.
     """
 
-    __slots__ = ("fd", "last", "offset", "owner", "path", "pod")
+    __slots__ = ("fd", "offset", "owner", "path", "pod")
 
     def __init__(self, fd: int, path: str, offset: int, owner: int, pod: Pod | None) -> None:
         self.fd = fd
@@ -26,7 +25,6 @@ class OpenFile:
         self.offset = offset
         self.owner = owner
         self.pod = pod
-        self.last: bytes | None = None
 
     def close(self) -> None:
         """Give the descriptor back; a second call does nothing."""

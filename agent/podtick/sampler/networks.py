@@ -8,14 +8,15 @@ import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from operator import add
 
 from podtick.history.layout import WORD
 from podtick.model.metrics.row import MAX_VALUE, UNKNOWN
 from podtick.model.metrics.table import NETWORK_COLUMNS
 from podtick.sampler.descriptors import DescriptorBudget, OpenFile
-from podtick.sampler.stages import Stage
-from podtick.sources.proc.network import NetworkFile, host_namespace, open_network, read_paged, totals
+from podtick.sampler.stages import Keep, Stage
+from podtick.sources.proc.network import NetworkFile, host_namespace, open_network, read_paged, totals, totals_of_many
 
 READ_BYTES = 4096
 FIRST, COUNT = NETWORK_COLUMNS
@@ -45,26 +46,25 @@ class NetworkStage(Stage):
     carries: dict[OpenFile, Sequence[int]]
     counted: dict[OpenFile, Sequence[int]]
 
-    def rows(self, files: Sequence[OpenFile], texts: Sequence[bytes]) -> list[Sequence[int]]:
-        """The columns of each file."""
-        rows: list[Sequence[int]] = []
-        for file, text in zip(files, texts, strict=True):
-            counted = self.parse(text)
-            if max(counted) <= MAX_VALUE:
-                self.counted[file] = counted
-            rows.append(_sum(counted, self.carries.get(file)))
-        return rows
+    def columns(self, files: Sequence[OpenFile], texts: Sequence[bytes]) -> Sequence[Sequence[int]]:
+        """For each column the values of all files."""
+        rows = list(zip(*columns, strict=True)) if (columns := totals_of_many(texts)) else list(map(self.parse, texts))
+        known = [max(row) <= MAX_VALUE for row in rows]
+        self.counted.update(compress(zip(files, rows, strict=True), known))
+        if self.carries:
+            rows = [_sum(row, self.carries.get(file)) for file, row in zip(files, rows, strict=True)]
+        return list(zip(*rows, strict=True))
 
 
 class Networks:
     """The networks of all pods, by the pod's target id."""
 
-    def __init__(self, proc: str, budget: DescriptorBudget) -> None:
+    def __init__(self, proc: str, budget: DescriptorBudget, keep: Keep) -> None:
         self._proc = proc
         self._budget = budget
         self._host = host_namespace(proc)
         self._pods: dict[int, PodNetwork] = {}
-        self._stage = NetworkStage(FIRST, COUNT, READ_BYTES, totals, read=read_paged)
+        self._stage = NetworkStage(FIRST, COUNT, READ_BYTES, totals, read=read_paged, keep=keep)
         self._stage.carries, self._stage.counted = {}, {}
 
     def stages(self) -> list[Stage]:
@@ -96,7 +96,7 @@ class Networks:
         network.file = file = OpenFile(found.fd, "", offset + FIRST * WORD, owner, None)
         if any(network.carry):
             self._stage.carries[file] = network.carry
-        self._stage.files.append(file)
+        self._stage.add(file)
         self._budget.open += 1
         return "own"
 
@@ -111,8 +111,8 @@ class Networks:
         file, network.file = network.file, None
         network.counted = self._stage.counted.pop(file, network.counted)
         self._stage.carries.pop(file, None)
-        if file in self._stage.files:  # not where a thread is stuck in it
-            self._stage.files.remove(file)
+        self._stage.remove(file)  # where no thread is stuck in it
+        self._stage.forget(file)
         self._budget.open -= file.fd >= 0  # a read that failed has closed it
         file.close()
         return dict.fromkeys(range(FIRST, FIRST + COUNT), UNKNOWN)

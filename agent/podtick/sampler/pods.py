@@ -60,6 +60,11 @@ class Pod:
             if row[column] <= MAX_VALUE:
                 self._sums[column] = row[column]
 
+    def found(self, own: frozenset[int]) -> None:
+        """The pod's own cgroup has been found, or is another one: these columns come from it."""
+        self._settle()
+        self.own = own
+
     def add(self, id_: int, child: Child, row: Sequence[int] | None = None) -> None:
         """A container joins, or starts again under its old id.
 
@@ -95,7 +100,7 @@ class Pod:
             (child,) = self.children.values()
             source = plane + child.offset
             counters = COUNTERS.unpack_from(buffer, source)
-            if not _falls(self._counters, counters):
+            if counters == self._counters or not _falls(self._counters, counters):
                 self._counters = counters
                 buffer[start : start + KERNEL_ROW.size] = buffer[source : source + KERNEL_ROW.size]
                 return

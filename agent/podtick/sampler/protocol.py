@@ -24,8 +24,10 @@ class Attach:
     """Read a target from the next tick on, or, for one that is attached, from these files.
 
     `kind` is a `history.records.TargetKind`; `paths` the cgroup folders by controller (`unified` on v2), empty for a
-    pod without a cgroup of its own; `identity` opaque text that is kept with the history. `fresh`: it was started
-    while its pod was watched. `run` counts its starts; the answer `gone` says which one of them has ended.
+    pod without a cgroup of its own and for a container that does not run. With `version` 0 nothing is opened:
+    `paths` only marks one that runs, its numbers are told. `identity` is opaque text that is kept with the history.
+    `fresh`: it was started while its pod was watched. `run` counts its starts; the answer `gone` says which one of
+    them has ended.
     """
 
     id: int
@@ -50,10 +52,14 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Set columns of target `id` that no file tells, by the metric's key; `None` makes one unknown."""
+    """Set columns of target `id` that no file tells, by the metric's key; `None` makes one unknown.
+
+    `once`: for the next tick alone; unless they are told again, they are unknown at the one after it.
+    """
 
     id: int
     values: Mapping[str, int | None]
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +133,17 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
 _FITS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("id", "parent", "owner", "run"), _is_word),
     **dict.fromkeys(("identity", "container"), _is_text),
     "kind": lambda value: _is_word(value) and value in set(TargetKind),
     "version": lambda value: _is_word(value) and value <= 2,
     "pid": lambda value: _is_word(value) and value < 2**31,
-    "fresh": lambda value: isinstance(value, bool),
+    **dict.fromkeys(("fresh", "once"), _is_flag),
     "paths": lambda value: all(map(_is_text, value.values())),
     "values": lambda value: all(each is None or _is_word(each) for each in value.values()),
     "ids": lambda value: isinstance(value, list) and all(map(_is_word, value)),

@@ -5,10 +5,15 @@ File by file rather than target by target: on cgroup v2 kernels before 6.16 each
 """
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import compress, count, repeat
+from operator import attrgetter, ne
 from struct import Struct
+from typing import cast
 
+from podtick.history.layout import NODE_BYTES, ROW_BYTES, WORD
 from podtick.model.metrics.row import UNKNOWN
 from podtick.sampler.descriptors import OpenFile
 from podtick.sampler.pods import Pod
@@ -16,7 +21,12 @@ from podtick.sources.cgroup.batches import BatchParser
 from podtick.sources.cgroup.formats import Parser
 from podtick.sources.proc.network import read_paged
 
+Keep = Callable[[Sequence[int], Sequence[bytes | None]], None]
+"""What is done with new texts of slots' files; `None`: it is unknown."""
+Place = OpenFile | int
+"""What is read at one step of a sweep: a file by its path, or an open descriptor."""
 WHOLE_BYTES = 1 << 16
+OFFSET, POD = attrgetter("offset"), attrgetter("pod")
 MANY = 8
 """From so many changed texts on it pays to parse them together."""
 
@@ -32,10 +42,14 @@ class Tally:
 
 @dataclass(slots=True)
 class Stage:
-    """A sweep over `files`, each of at most `size` bytes, whose text `parse` turns into the columns from `first` on.
+    """A sweep over files, each of at most `size` bytes, whose text `parse` turns into the columns from `first` on.
 
-    `read` is `os.pread`, or one of its kind. `transient` files are opened, read and closed at each tick. Texts
-    that have changed are gathered in `batch` and stored together: many small ones are parsed at once where they can be.
+    `read` is `os.pread`, or one of its kind. `transient` files are opened, read and closed at each tick. What has
+    changed is stored together: many small texts are parsed at once where they can be. `keep` is given the texts
+    themselves, where they are wanted.
+
+    `files`, their `descriptors` and their `last` texts (`None`: not known) stand in the same order: lists of their own,
+    so that neither reading nor comparing touches an object a file. `texts` is how far the pass under way has got.
     """
 
     first: int
@@ -45,8 +59,11 @@ class Stage:
     read: Callable[[int, int, int], bytes] = os.pread
     transient: bool = False
     parse_many: BatchParser | None = None
+    keep: Keep | None = None
     files: list[OpenFile] = field(default_factory=list)
-    batch: list[OpenFile] = field(default_factory=list)
+    descriptors: list[int] = field(default_factory=list)
+    last: list[bytes | None] = field(default_factory=list)
+    texts: list[bytes | None] = field(default_factory=list)
     pack_into: Callable[..., None] = field(init=False)
     unknown: tuple[int, ...] = field(init=False)
 
@@ -54,63 +71,110 @@ class Stage:
         self.pack_into = Struct(f"<{self.count}Q").pack_into
         self.unknown = (UNKNOWN,) * self.count
 
-    def sweep(
-        self, files: Iterator[OpenFile], buffer: memoryview, plane: int, tally: Tally, lost: list[OpenFile | None]
-    ) -> None:
-        """Read what `files` still gives; what has changed is then in `batch`, for `store`.
+    def add(self, file: OpenFile) -> None:
+        """Sweep one file more."""
+        self.files.append(file)
+        self.descriptors.append(file.fd)
+        self.last.append(None)
 
-        `lost` is empty as long as this thread owns the pass. Once it is not, the file just read is left in it, its text
-        unused: whoever owns the pass now goes on with the same iterator.
+    def remove(self, file: OpenFile) -> bool:
+        """Sweep a file no more; whether it was swept."""
+        if file not in self.files:
+            return False
+        place = self.files.index(file)
+        del self.files[place], self.descriptors[place], self.last[place]
+        return True
+
+    def places(self) -> Sequence[Place]:
+        """What a sweep goes over, one a file."""
+        return self.files if self.transient else self.descriptors
+
+    def sweep(
+        self,
+        iterator: Iterator[Place],
+        buffer: memoryview,
+        plane: int,
+        tally: Tally,
+        lost: list[None],
+    ) -> None:
+        """Read what `iterator`, which goes over `places`, still gives; the texts are then in `texts`, for `store`.
+
+        The loop is one call, not one turn of the interpreter a file. `lost` is empty as long as this thread owns the
+        pass. Once it is not, the iterator has nothing more to give, and what has been read last is not used: whoever
+        owns the pass now has made a copy of what there was before.
         """
-        read = self._open_read_close if self.transient else None
-        pread, size, batch = self.read, self.size, self.batch
-        file: OpenFile
+        texts = self.texts
+        reads = (
+            map(self._open_read_close, cast(Iterator[OpenFile], iterator), repeat(tally))
+            if self.transient
+            else map(self.read, cast(Iterator[int], iterator), repeat(self.size), repeat(0))
+        )
         while True:
             try:
-                for file in files:
-                    data = pread(file.fd, size, 0) if read is None else read(file, tally)
-                    if lost:
-                        lost.append(file)
-                        return
-                    if data != file.last:
-                        file.last = data
-                        batch.append(file)
-                return
+                texts.extend(reads)
+                break
             except OSError as error:
                 if lost:
-                    lost.append(file)
-                    return
+                    break
+                file = self.files[len(texts)]
                 tally.failed.append((self, file, error))
-                self.blank(file, buffer, plane)
+                self.blank(len(texts), buffer, plane)
                 tally.changed.add(file.pod)
+                texts.append(None)
+        if lost:
+            lost.append(None)
+
+    def cut(self, done: int) -> None:
+        """Keep `done` texts of the sweep under way, whatever its thread may still add to them."""
+        self.texts = self.texts[:done]
 
     def store(self, buffer: memoryview, plane: int, tally: Tally) -> None:
-        """Parse the texts in `batch` into the plane at byte `plane`."""
-        batch, self.batch = self.batch, []
-        if not batch:
+        """Parse the texts that have changed into the plane at byte `plane`."""
+        texts, self.texts = self.texts, []
+        if texts == self.last:
             return
-        texts = [file.last for file in batch]
-        if None in texts:  # blanked since it was read
-            batch = [file for file in batch if file.last is not None]
-        read = [text for text in texts if text is not None]
-        if max(map(len, read), default=0) >= self.size:  # longer than expected: never a number cut off
+        places = [*compress(count(), map(ne, texts, self.last))]  # none where a read failed: its last text is forgotten
+        batch = [self.files[place] for place in places]
+        read = [text for place in places if (text := texts[place]) is not None]
+        if len(read) == len(texts):
+            self.last = texts
+        else:
+            for place, text in zip(places, read, strict=True):
+                self.last[place] = text
+        if max(map(len, read)) >= self.size:  # longer than expected: never a number cut off
             read = [_whole(file) if len(text) >= self.size else text for file, text in zip(batch, read, strict=True)]
             self.size = min(2 * self.size, WHOLE_BYTES)
-        pack_into = self.pack_into
-        for file, row in zip(batch, self.rows(batch, read), strict=True):
-            pack_into(buffer, plane + file.offset, *row)
-        tally.changed.update([file.pod for file in batch])
+        if self.keep:
+            slots = [(file.offset - NODE_BYTES) // ROW_BYTES for file in batch]
+            self.keep(slots, [text if b":" in text else None for text in read])  # `MAJ:MIN` or `NAME:`, or no device
+        self._write(batch, self.columns(batch, read), buffer[plane:])
+        tally.changed.update(map(POD, batch))
 
-    def rows(self, files: Sequence[OpenFile], texts: Sequence[bytes]) -> Iterable[Sequence[int]]:
-        """The columns of each file, from its text."""
+    def _write(self, batch: Sequence[OpenFile], columns: Sequence[Iterable[int]], plane: memoryview) -> None:
+        """Each file's values to its place; one call for all of them, not a turn of the interpreter each."""
+        if self.count == 1:
+            words = plane.cast("Q")
+            deque(map(words.__setitem__, [file.offset // WORD for file in batch], columns[0]), maxlen=0)
+        else:
+            deque(map(self.pack_into, repeat(plane), map(OFFSET, batch), *columns), maxlen=0)
+
+    def columns(self, files: Sequence[OpenFile], texts: Sequence[bytes]) -> Sequence[Iterable[int]]:
+        """For each column the values of all files, from their texts."""
         del files
         columns = self.parse_many(texts) if self.parse_many and len(texts) >= MANY else None
-        return zip(*columns, strict=True) if columns else map(self.parse, texts)
+        return columns or list(zip(*map(self.parse, texts), strict=True))
 
-    def blank(self, file: OpenFile, buffer: memoryview, plane: int) -> None:
+    def blank(self, place: int, buffer: memoryview, plane: int) -> None:
         """Make the columns of a file unknown in a plane, and its next text a new one."""
-        file.last = None
+        file = self.files[place]
+        self.last[place] = None
         self.pack_into(buffer, plane + file.offset, *self.unknown)
+        self.forget(file)
+
+    def forget(self, file: OpenFile) -> None:
+        """What was kept of a file's texts is of no time any more."""
+        if self.keep:
+            self.keep([(file.offset - NODE_BYTES) // ROW_BYTES], [None])
 
     def _open_read_close(self, file: OpenFile, tally: Tally) -> bytes:
         tally.transient_reads += 1

@@ -4,9 +4,10 @@ import errno
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from struct import Struct
 
-from podtick.history.layout import NODE_BYTES, ROW_BYTES, TARGET_COLUMNS, WORD, Word
+from podtick.history.layout import NODE_BYTES, PIECES, ROW_BYTES, TARGET_COLUMNS, WORD, Word
 from podtick.history.records import TargetKind, TargetRecord
 from podtick.history.writer import HistoryWriter
 from podtick.model.metrics.row import MAX_VALUE, UNKNOWN, Level
@@ -15,7 +16,8 @@ from podtick.sampler.descriptors import DescriptorBudget, OpenFile
 from podtick.sampler.networks import Networks
 from podtick.sampler.pods import KERNEL_ROW, Child, Pod
 from podtick.sampler.protocol import Attach, Network, Rename, Told
-from podtick.sampler.stages import Stage
+from podtick.sampler.stages import Keep, Stage
+from podtick.sampler.told import ToldColumns
 from podtick.sources.cgroup.plan import FilePlan, compile_plan
 
 WORD_STRUCT = Struct("<Q")
@@ -38,7 +40,6 @@ class Target:
     paths: Mapping[str, str]
     run: int = 0
     files: list[tuple[Stage, OpenFile]] = field(default_factory=list)
-    told: dict[int, int] = field(default_factory=dict)
     pod: Pod | None = None
 
     @property
@@ -53,14 +54,14 @@ class Targets:
     def __init__(self, writer: HistoryWriter, proc: str, budget: DescriptorBudget) -> None:
         self._writer = writer
         self._budget = budget
-        self.networks = Networks(proc, budget)
+        self.networks = Networks(proc, budget, partial(writer.pieces.keep, PIECES["net/dev"]))
         self._plans = {
             (version, kind): _plans(version, kind)
             for version in (1, 2)
             for kind in (TargetKind.CONTAINER, TargetKind.POD)
         }
         self._stages = {
-            (key, plan.file, transient): _stage(plan, transient=transient)
+            (key, plan.file, transient): _stage(plan, self._keep(plan, key[1]), transient=transient)
             for key, plans in self._plans.items()
             for plan in plans
             for transient in (False, True)
@@ -68,9 +69,14 @@ class Targets:
         self._limit_plans = {version: compile_plan(TARGET_ROWS, version, slow=True) for version in (1, 2)}
         self.by_id: dict[int, Target] = {}
         self._recovered = {record.id: self._recover(record) for record in writer.live()}
-        self._told: set[int] = set()
+        self._told = ToldColumns()
         self.changed: set[Pod | None] = set()  # pods whose members left since the last tick
         self._suspended: set[OpenFile] = set()
+
+    def _keep(self, plan: FilePlan, kind: TargetKind) -> Keep | None:
+        """Texts of containers' block I/O are kept; pods are told by them."""
+        wanted = plan.file in PIECES and kind is TargetKind.CONTAINER
+        return partial(self._writer.pieces.keep, PIECES[plan.file]) if wanted else None
 
     def _recover(self, record: TargetRecord) -> tuple[int, ...]:
         """What an earlier sampler read last of a target; of a pod also what its last row does not show."""
@@ -102,7 +108,7 @@ class Targets:
         row = self._recovered.pop(command.id, None)
         if known:
             self._close_files(known)
-            self._set(known, dict.fromkeys(range(KERNEL_COLUMNS), UNKNOWN))  # what the new run has no file for
+            self._told.set(known.id, dict.fromkeys(range(KERNEL_COLUMNS), UNKNOWN))  # what the new run has no file for
             target = known
             target.version, target.paths = command.version, dict(command.paths)
         else:
@@ -113,25 +119,32 @@ class Targets:
         target.run = command.run
         if kind is TargetKind.POD and not known:
             carried = self._writer.carried(target.slot)
-            target.pod = Pod(target.offset, self._own_columns(command.version), carried)
+            target.pod = Pod(target.offset, self._own_columns(command), carried)
             if row:
                 target.pod.restore(row)
                 first, count = NETWORK_COLUMNS
                 self.networks.restore(target.id, row[first : first + count])
+        elif target.pod:
+            target.pod.found(self._own_columns(command))
         parent = self.by_id.get(target.parent)
         if parent and parent.pod and target.paths:
             parent.pod.add(target.id, Child(target.offset, command.fresh), row[:KERNEL_COLUMNS] if row else None)
+        elif parent and parent.pod and known:
+            parent.pod.remove(target.id)
+            self.changed.add(parent.pod)
         self.read_limits(target)
         return self._open_files(target)
 
-    def _own_columns(self, version: int) -> frozenset[int]:
-        if not version:
+    def _own_columns(self, command: Attach) -> frozenset[int]:
+        """The columns that a pod's own cgroup fills, limits included."""
+        if not command.version:
             return frozenset()
-        plans = self._plans[version, TargetKind.POD]
-        return frozenset(column for plan in plans for column in range(plan.first, plan.first + plan.count))
+        plans = [*self._plans[command.version, TargetKind.POD], *self._limit_plans[command.version]]
+        own = [plan for plan in plans if plan.controller in command.paths]
+        return frozenset(column for plan in own for column in range(plan.first, plan.first + plan.count))
 
     def _open_files(self, target: Target) -> str:
-        if not target.paths:
+        if not target.paths or not target.version:
             return ""
         key = (target.version, target.kind)
         pod = self.pod_of(target)
@@ -157,7 +170,7 @@ class Targets:
 
     def _add_file(self, target: Target, stage: Stage, fd: int, path: str, pod: Pod | None) -> None:
         file = OpenFile(fd, path, target.offset + stage.first * WORD, target.id, pod)
-        stage.files.append(file)
+        stage.add(file)
         target.files.append((stage, file))
         self._budget.open += fd >= 0
 
@@ -183,8 +196,8 @@ class Targets:
         target.files.clear()
 
     def _drop(self, stage: Stage, file: OpenFile) -> None:
-        if file in stage.files:
-            stage.files.remove(file)
+        stage.remove(file)
+        stage.forget(file)
         self._suspended.discard(file)
         self._budget.open -= file.fd >= 0
         file.close()
@@ -237,7 +250,7 @@ class Targets:
         pod = self.by_id.get(command.id)
         if pod is None:
             return ""
-        self._set(pod, self._close_network(pod))
+        self._told.set(pod.id, self._close_network(pod))
         return self.networks.open(pod.id, pod.offset, command.owner, command.pid, command.container)
 
     def _close_network(self, pod: Target, through: int | None = None) -> dict[int, int]:
@@ -253,31 +266,21 @@ class Targets:
 
     def tell(self, command: Told) -> None:
         """Remember told columns; they are written into the next plane."""
-        target = self.by_id.get(command.id)
-        if target:
+        if command.id in self.by_id:
             values = {TARGET_COLUMN[key]: UNKNOWN if value is None else value for key, value in command.values.items()}
-            self._set(target, values)
+            self._told.set(command.id, values, once=command.once)
 
     def read_limits(self, target: Target) -> None:
         """Open, read and close the limits of a target; they are written into the next plane."""
         for plan in self._limit_plans.get(target.version, ()):
             folder = target.paths.get(plan.controller)
             if folder is not None:
-                self._set(target, {plan.first: _read_limit(folder, plan)})
-
-    def _set(self, target: Target, values: Mapping[int, int]) -> None:
-        """Have columns of a target written into the next plane, before its sweeps."""
-        if values:
-            target.told.update(values)
-            self._told.add(target.id)
+                self._told.set(target.id, {plan.first: _read_limit(folder, plan)})
 
     def take_told(self) -> list[tuple[Target, dict[int, int]]]:
-        """What has been told, or read of limits, since the last call."""
-        told = [(target, target.told) for id_ in self._told if (target := self.by_id.get(id_))]
-        for target, _ in told:
-            target.told = {}
-        self._told.clear()
-        return told
+        """What is to be written of targets into a plane before its sweeps."""
+        taken = self._told.take().items()
+        return [(target, values) for id_, values in taken if (target := self.by_id.get(id_))]
 
     # -- what fails ------------------------------------------------------------------------------------------------
 
@@ -296,20 +299,18 @@ class Targets:
 
     def suspend(self, stage: Stage, file: OpenFile) -> None:
         """A thread is stuck in this file: nobody asks for it until that one returns."""
-        if file in stage.files:
-            stage.files.remove(file)
+        if stage.remove(file):
             self._suspended.add(file)
 
     def resume(self, stage: Stage, file: OpenFile) -> None:
         """The thread that was stuck in this file has returned."""
         if file in self._suspended:
             self._suspended.remove(file)
-            file.last = None
-            stage.files.append(file)
+            stage.add(file)
 
 
-def _stage(plan: FilePlan, *, transient: bool) -> Stage:
-    return Stage(plan.first, plan.count, plan.size, plan.parse, transient=transient, parse_many=plan.parse_many)
+def _stage(plan: FilePlan, keep: Keep | None, *, transient: bool) -> Stage:
+    return Stage(plan.first, plan.count, plan.size, plan.parse, os.pread, transient, plan.parse_many, keep)
 
 
 def _plans(version: int, kind: TargetKind) -> tuple[FilePlan, ...]:

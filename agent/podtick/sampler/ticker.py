@@ -18,10 +18,10 @@ from podtick.sampler.clock import LATE_NS, SECOND, Deadline, TickClock
 from podtick.sampler.commands import Commands
 from podtick.sampler.descriptors import OpenFile
 from podtick.sampler.node import Node
-from podtick.sampler.stages import Stage, Tally
+from podtick.sampler.stages import Place, Stage, Tally
 from podtick.sampler.targets import Targets
 
-Lost = list[OpenFile | None]
+Lost = list[None]
 LIMITS_EVERY = 60
 """Ticks from one reading of a target's limits to the next."""
 
@@ -46,7 +46,7 @@ class Ticker:
         self.busy = False
         self.stopped = False
         self.stages: list[Stage] = []
-        self.iterator: Iterator[OpenFile] = iter(())
+        self.iterator: Iterator[Place] = iter(())  # over the places of the stage under way
         self.returned: deque[Lost] = deque()  # of threads that had lost their pass and have come back since
         self._stuck: dict[int, tuple[Stage, OpenFile]] = {}
         self._ownership = Lock()
@@ -55,7 +55,7 @@ class Ticker:
         self._started = False
         self._tally = Tally()
         self._sweeps: list[int] = []
-        self._last_file: OpenFile | None = None
+        self._last_place = -1  # of the file that the pass was on when it was taken away
 
     # -- the thread that owns the pass -----------------------------------------------------------------------------
 
@@ -90,7 +90,7 @@ class Ticker:
     def _next_stage(self) -> None:
         if self.stages:
             stage = self.stages[-1]
-            self.iterator = iter(stage.files)
+            self.iterator = iter(stage.places())
             offset = time.monotonic_ns() - self._began
             self._sweeps[stage.first : stage.first + stage.count] = [offset] * stage.count
 
@@ -186,21 +186,22 @@ class Ticker:
             if not self.stages:
                 return False
             lost.append(None)
-            rest = list(self.iterator)
-            files = self.stages[-1].files
-            self._last_file = files[-len(rest) - 1] if len(rest) < len(files) else None
+            stage, rest = self.stages[-1], list(self.iterator)
+            self._last_place = len(stage.files) - len(rest) - 1
+            stage.cut(max(self._last_place, 0))
             self.iterator = iter(rest)
             return True
 
     def take_over(self, lost: Lost) -> None:
         """Called by the new owner of a pass: settle the file that the old one, who has `lost`, was on."""
-        stage, file = self.stages[-1], self._last_file
-        if file is None:
+        stage, place = self.stages[-1], self._last_place
+        if place < 0:
             return
         if len(lost) > 1:  # it was not stuck after all: read the file again
-            stage.sweep(iter([file]), self._buffer, self._plane, self._tally, [])
+            stage.sweep(iter([stage.places()[place]]), self._buffer, self._plane, self._tally, [])
             return
-        stage.blank(file, self._buffer, self._plane)
-        self._tally.changed.add(file.pod)
-        self._stuck[id(lost)] = (stage, file)
+        stage.blank(place, self._buffer, self._plane)
+        stage.texts.append(None)
+        self._tally.changed.add(stage.files[place].pod)
+        self._stuck[id(lost)] = (stage, stage.files[place])
         self._words[Word.STALLED_READS] += 1

@@ -7,41 +7,52 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from podtick.serve.api.answers import Answers
+from podtick.serve.api.facts import Facts
+from podtick.serve.api.routes import ApiRoutes
 from podtick.serve.exposition.agent import AgentMetrics
 from podtick.serve.exposition.body import Exposition
+from podtick.serve.exposition.cadvisor import CadvisorWriter
 from podtick.serve.exposition.filters import EVERYTHING, Selection
 from podtick.serve.exposition.labels import LabelCache
 from podtick.serve.exposition.samples import DeviceParsers, SampleWriter
-from podtick.serve.interfaces import Health, History, Roster, SelfMetrics
+from podtick.serve.interfaces import Health, Hour, Roster, SelfMetrics
 from podtick.serve.metrics import MetricsRoute
 from podtick.serve.probes import Probes
 from podtick.serve.problem import problem
 
 log = logging.getLogger(__name__)
+SCRAPED = ("/metrics", "/metrics/cadvisor")
+"""Routes whose answers are scrapes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the routes read from, and the agent's default selection (`--levels`, `--metrics`)."""
+    """What the routes read from, the node's name, and the agent's default selection (`--levels`, `--metrics`)."""
 
-    history: History
+    history: Hour
     roster: Roster
     health: Health
     own: SelfMetrics
     parsers: DeviceParsers
+    node: str
     selection: Selection = EVERYTHING
 
 
 def make_app(services: Services) -> web.Application:
     """The web application; `HttpServer` puts it on sockets."""
     agent = AgentMetrics(services.own, services.health)
-    samples = SampleWriter(LabelCache(services.roster), services.parsers)
+    samples = SampleWriter(LabelCache(services.roster, services.node), services.parsers)
     metrics = MetricsRoute(Exposition(services.history, samples, agent, services.health), services.selection)
+    same = CadvisorWriter(services.history, services.roster, services.parsers)
+    cadvisor = MetricsRoute(Exposition(services.history, same, None, services.health), services.selection)
     probes = Probes(services.health)
     app = web.Application(middlewares=[_guard(agent)])
     app.on_response_prepare.append(_name_server)
-    app.on_cleanup.append(metrics.close)
     app.router.add_get("/metrics", metrics.get)
+    app.router.add_get("/metrics/cadvisor", cadvisor.get)
+    answers = Answers(services.history, services.node, services.parsers, Facts(services.roster))
+    ApiRoutes(answers, services.selection).add_to(app.router)
     app.router.add_get("/livez", probes.live)
     app.router.add_get("/healthz", probes.live)
     app.router.add_get("/readyz", probes.ready)
@@ -63,7 +74,7 @@ def _guard(agent: AgentMetrics) -> Middleware:
         route = resource.canonical if resource is not None else "other"
         response = await _answer(request, handler)
         agent.answered(route, response.status)
-        if route == "/metrics":
+        if route in SCRAPED:
             agent.scraped(time.monotonic() - started)
         return response
 

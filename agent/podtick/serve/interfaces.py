@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from podtick.history.reader import Readings
+from podtick.history.records import TargetRecord
+from podtick.history.ticks import Tick
 from podtick.model.metrics.row import Level
 
 
@@ -49,6 +52,50 @@ class History(Protocol):
         ...
 
 
+class Hour(History, Protocol):
+    """All of the history, tick by tick. Every method may be called from any thread."""
+
+    @property
+    def instance(self) -> int:
+        """Another number for every history that is made."""
+        ...
+
+    def latest_number(self) -> int:
+        """The number of the newest tick; 0 before the first."""
+        ...
+
+    def oldest_number(self) -> int:
+        """The number of the oldest tick of which there can still be readings; 1 at least."""
+        ...
+
+    def tick(self, number: int) -> Tick | None:
+        """The record of a tick, or `None` when there is none of that number, or none any more."""
+        ...
+
+    def details(self, number: int) -> tuple[bytes, bytes]:
+        """The texts of /proc/diskstats and /proc/net/dev at one of the two newest ticks; empty where unknown."""
+        ...
+
+    def pieces(self, target: TargetRecord, kind: int, number: int) -> tuple[bytes | None, bytes | None]:
+        """A target's per-device file (`layout.PIECES`) as of one of the newest ticks, and as of the tick before it.
+
+        `None` where it is not known.
+        """
+        ...
+
+    def piece(self, slot: int, kind: int, number: int) -> bytes | None:
+        """The per-device file (`layout.PIECES`) of a slot's target, as of one of the newest ticks; `None`: unknown."""
+        ...
+
+    def targets(self) -> Sequence[TargetRecord]:
+        """Every target that is remembered, departed ones included."""
+        ...
+
+    def readings(self, target: TargetRecord, columns: Sequence[int], first: int, last: int) -> Readings:
+        """A target's readings at the ticks `first` to `last`, as far as they are held: some columns of its kind."""
+        ...
+
+
 class Target(Protocol):
     """One container or pod that is read at each tick."""
 
@@ -85,6 +132,11 @@ class Target(Protocol):
     @property
     def container(self) -> str | None:
         """Name of the container; `None` for a pod."""
+        ...
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What else is known of it, by the labels of `exposition/info.py`."""
         ...
 
 

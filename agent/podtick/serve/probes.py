@@ -23,6 +23,8 @@ _INDEX = """<!doctype html>
 <li><a href="/metrics">/metrics</a>: the newest second of everything, for Prometheus
 <li><a href="/metrics?level=pod">/metrics?level=pod</a>: pods only; also <code>container</code>, <code>node</code>,
 <code>agent</code>, and <code>metric=cpu_*</code>, <code>namespace=NAME</code>
+<li><a href="/api/v1/pods">/api/v1/pods</a>, <a href="/api/v1/node">/api/v1/node</a>: the same as JSON;
+<a href="/api/v1/pods?window=60s">?window=60s</a>: peaks and percentiles; <code>since=</code>: every second
 <li><a href="/readyz">/readyz</a>: which sources have been found, and how they are
 <li><a href="/livez">/livez</a>: whether the sampler ticks
 <li><a href="/version">/version</a>

@@ -4,7 +4,8 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.support.engine import Engine, EngineError
+from tests.support.engine import EngineError
+from tests.support.engine.choice import chosen
 from tests.support.engine.teardown import tear_down
 
 USAGE = "usage: python -m tests.support.engine up|down DIR"
@@ -39,7 +40,7 @@ def up(root: Path) -> int:
     """Run an engine until SIGINT or SIGTERM."""
     signals = {signal.SIGINT, signal.SIGTERM}
     try:
-        with Engine(root) as engine:
+        with chosen().make(root) as engine:
             signal.pthread_sigmask(signal.SIG_BLOCK, signals)
             print(f"export DOCKER_HOST=unix://{engine.socket}", flush=True)
             signal.sigwait(signals)

@@ -1,4 +1,4 @@
-"""One test engine: Debian's dockerd beside its own containerd, driven through the `docker` command."""
+"""One test engine: Debian's dockerd (20.10) beside its own containerd, driven through the `docker` command."""
 
 import contextlib
 import json
@@ -10,11 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
+from podtick.sources.docker.tls import TlsFiles
 from tests.support.engine import programs
 from tests.support.engine.errors import EngineError, EngineUnavailable
 from tests.support.engine.image import busybox_tar
@@ -47,21 +48,29 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.b
 class Engine:
     """A Docker engine in `root`; a context manager that leaves no process, mount, cgroup or bridge behind.
 
-    `live_restore`: containers go on while dockerd is dead. `tcp`: also listens on a free port of 127.0.0.1.
+    `live_restore`: containers go on while dockerd is dead. `tcp`: also listens on a free port of 127.0.0.1, for
+    clients with a certificate only where `tls` names the engine's own. Other engines are kinds of this one.
     """
 
     IMAGE = "busybox:test"
+    DAEMON = "dockerd"
+    TCP = True
+    PROGRAMS: ClassVar[Mapping[str, str]] = PROGRAMS
+    ENVIRONMENT: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(self, root: Path | None = None, *, live_restore: bool = True, tcp: bool = False) -> None:
+    def __init__(
+        self, root: Path | None = None, *, live_restore: bool = True, tcp: bool = False, tls: TlsFiles | None = None
+    ) -> None:
         self.root = root or Path(tempfile.mkdtemp(prefix="pt-", dir="/tmp"))  # unix socket paths must be short
         self.socket = self.root / "docker.sock"
-        self.tcp = f"tcp://127.0.0.1:{_free_port()}" if tcp else None
+        self.tcp = f"tcp://127.0.0.1:{_free_port()}" if tcp and self.TCP else None
         self._live_restore = live_restore
+        self._tls = tls
 
-    @staticmethod
-    def missing() -> list[str]:
+    @classmethod
+    def missing(cls) -> list[str]:
         """What this machine lacks for an engine, in words; empty if nothing."""
-        lacking = [f"{name} (package {package})" for name, package in PROGRAMS.items() if not shutil.which(name)]
+        lacking = [f"{name} (package {package})" for name, package in cls.PROGRAMS.items() if not shutil.which(name)]
         if os.geteuid() != 0:
             lacking.append("root")
         return lacking
@@ -138,12 +147,12 @@ class Engine:
     # ------------------------------------------------------------------ the daemon
 
     def start(self) -> None:
-        """Start dockerd (and containerd, if it does not run), and wait until it answers."""
+        """Start the daemon (and containerd, if it does not run), and wait until it answers."""
         if programs.pid_of(self.root, "containerd") is None:
             programs.start(self.root, "containerd", ["containerd", "--config", str(self.root / "containerd.toml")])
             self._await("containerd", self.root / "containerd.sock")
         (self.root / "docker.pid").unlink(missing_ok=True)  # a killed dockerd's; its number may be in use again
-        programs.start(self.root, "dockerd", ["dockerd", "--config-file", str(self.root / "daemon.json")])
+        programs.start(self.root, "dockerd", self._command(), self.ENVIRONMENT)
         self._await("dockerd", self.socket)
         self.docker("version", timeout=START_PATIENCE)
 
@@ -172,8 +181,8 @@ class Engine:
 
     @property
     def dockerd_pid(self) -> int | None:
-        """The pid of dockerd, while it is alive."""
-        return programs.pid_of(self.root, "dockerd")
+        """The pid of dockerd, or what there is in its place, while it is alive."""
+        return programs.pid_of(self.root, self.DAEMON)
 
     # ------------------------------------------------------------------ inner works
 
@@ -190,10 +199,18 @@ class Engine:
             return
         deadly = sig in (signal.SIGTERM, signal.SIGKILL)
         if programs.end([pid], sig, 30 if deadly else 0) and deadly:
-            raise EngineError(f"dockerd ({pid}) did not end after {sig.name}")
+            raise EngineError(f"{self.DAEMON} ({pid}) did not end after {sig.name}")
+
+    def _command(self) -> list[str]:
+        return ["dockerd", "--config-file", str(self.root / "daemon.json")]
 
     def _configure(self) -> None:
-        settings = {
+        (self.root / "daemon.json").write_text(json.dumps(self._settings(), indent=2))
+        (self.root / "containerd.toml").write_text(CONTAINERD.format(root=self.root))
+
+    def _settings(self) -> dict[str, object]:
+        """What stands in daemon.json."""
+        settings: dict[str, object] = {
             "hosts": [f"unix://{self.socket}", *([self.tcp] if self.tcp else [])],
             "data-root": str(self.root / "data"),
             "exec-root": str(self.root / "exec"),
@@ -210,8 +227,10 @@ class Engine:
             "log-driver": "json-file",
             **runtime_settings(self.root),
         }
-        (self.root / "daemon.json").write_text(json.dumps(settings, indent=2))
-        (self.root / "containerd.toml").write_text(CONTAINERD.format(root=self.root))
+        if tls := self._tls:
+            files = {"tlscacert": str(tls.ca), "tlscert": str(tls.certificate), "tlskey": str(tls.key)}
+            settings |= {"tlsverify": True, **files}
+        return settings
 
     def _import_image(self) -> None:
         archive = self.root / "busybox.tar"

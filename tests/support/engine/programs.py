@@ -5,14 +5,17 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.support.engine.errors import EngineError
 
 
-def start(root: Path, name: str, command: Sequence[str]) -> None:
-    """Start a daemon of its own session, which logs to ROOT/NAME.log; ROOT/NAME.pid says who it is."""
+def start(root: Path, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+    """Start a daemon of its own session, which logs to ROOT/NAME.log; ROOT/NAME.pid says who it is.
+
+    `environment` is added to this process's.
+    """
     log = os.open(root / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         actions = [
@@ -20,7 +23,8 @@ def start(root: Path, name: str, command: Sequence[str]) -> None:
             (os.POSIX_SPAWN_DUP2, log, 1),
             (os.POSIX_SPAWN_DUP2, log, 2),
         ]
-        pid = os.posix_spawnp(command[0], list(command), os.environ, file_actions=actions, setsid=True)
+        whole = {**os.environ, **(environment or {})}
+        pid = os.posix_spawnp(command[0], list(command), whole, file_actions=actions, setsid=True)
     finally:
         os.close(log)
     (root / f"{name}.pid").write_text(f"{pid} {started(pid)}\n")
@@ -53,12 +57,13 @@ def command_line(pid: int) -> bytes:
 
 
 def shims(root: Path) -> Iterator[int]:
-    """The containerd shims of this engine: they carry its containerd's address."""
-    address = str(root / "containerd.sock").encode()
+    """The containerd shims and conmons of this engine: they carry its containerd's address, or its folder."""
+    folder = f"{root}/".encode()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             line = command_line(int(entry.name))
-            if address in line and b"containerd-shim" in line.split(b"\0", 1)[0]:
+            program = line.split(b"\0", 1)[0].rpartition(b"/")[2]
+            if folder in line and program.startswith((b"containerd-shim", b"conmon")):
                 yield int(entry.name)
 
 

@@ -1,6 +1,8 @@
 """Leaves nothing behind: ends an engine known only by its folder, however it died."""
 
 import contextlib
+import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -10,6 +12,7 @@ from tests.support.engine.errors import EngineError
 from tests.support.engine.network import remove_bridge
 
 CGROUPS = Path("/sys/fs/cgroup")
+ID = re.compile(r"[0-9a-f]{64}")
 
 
 def tear_down(root: Path) -> None:
@@ -21,14 +24,16 @@ def tear_down(root: Path) -> None:
     if not root.exists():
         return
     containers = _containers(root)
-    _end_daemon(root, "dockerd", patience=30)
+    for daemon in ("dockerd", "podman"):
+        _end_daemon(root, daemon, patience=30)
     left = _end_containers(containers)
     left += programs.end(programs.shims(root), signal.SIGKILL, 10)
     _end_daemon(root, "containerd", patience=10)
     _remove_cgroups(containers)
     remove_bridge(root)
     for mount in reversed(_mounts(root)):
-        programs.call(["umount", "--lazy", mount])
+        with contextlib.suppress(EngineError):  # by one that was ending just now; the folder stays if it is still there
+            programs.call(["umount", "--lazy", mount])
     shutil.rmtree(root)
     if left:
         raise EngineError(f"still alive after SIGKILL: {left}")
@@ -45,13 +50,16 @@ def _end_daemon(root: Path, name: str, patience: float) -> None:
 
 def _containers(root: Path) -> frozenset[str]:
     """Full IDs of all containers that the engine's data names."""
-    folder = root / "data" / "containers"
-    return frozenset(entry.name for entry in folder.iterdir()) if folder.is_dir() else frozenset()
+    folders = (root / "data" / "containers", *root.glob("storage/*-containers"))
+    return frozenset(entry.name for folder in folders if folder.is_dir() for entry in folder.iterdir())
 
 
 def _cgroups(containers: frozenset[str]) -> list[Path]:
     """Every cgroup of these containers, in every hierarchy, deepest first."""
-    found = [path for path in CGROUPS.glob("**/") if not containers.isdisjoint(path.parts)] if containers else []
+    if not containers:
+        return []
+    folders = (folder for folder, _, _ in os.walk(CGROUPS))  # others come and go meanwhile
+    found = [Path(folder) for folder in folders if not containers.isdisjoint(ID.findall(folder))]
     return sorted(found, key=lambda path: len(path.parts), reverse=True)
 
 
@@ -66,7 +74,7 @@ def _end_containers(containers: frozenset[str]) -> list[int]:
 def _remove_cgroups(containers: frozenset[str]) -> None:
     """The containers' cgroups, then their common parents where nobody else is in them."""
     folders = _cgroups(containers)
-    parents = {folder.parent for folder in folders if folder.name in containers}
+    parents = {folder.parent for folder in folders if ID.findall(folder.name)}
     for folder in (*folders, *parents):
         with contextlib.suppress(OSError):  # in use by another engine, or gone
             folder.rmdir()

@@ -33,8 +33,11 @@ def install_podtick(guest: Guest) -> None:
 
 
 def _packages() -> Path:
-    """A folder of the pinned packages for the guest's interpreter, whatever interpreter runs the tests."""
-    folder = cache_folder() / f"packages-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}"
+    """A folder of the pinned packages for the guest's interpreter, whatever interpreter runs the tests.
+
+    Compiled by the latter: where it is of the same version, the guest is spared that.
+    """
+    folder = cache_folder() / f"compiled-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}"
     partial = folder.with_suffix(".partial")
     with (cache_folder() / "packages.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -43,7 +46,7 @@ def _packages() -> Path:
         shutil.rmtree(partial, ignore_errors=True)
         platforms = [f"--platform=manylinux{tag}_x86_64" for tag in ("_2_28", "_2_17", "2014")]
         options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--python-version=3.11"]
-        call = [sys.executable, "-m", "pip", "install", "-q", "--no-compile", *options, *platforms]
+        call = [sys.executable, "-m", "pip", "install", "-q", *options, *platforms]
         call += ["--target", str(partial), "-r", str(LOCK)]
         if subprocess.run(call, capture_output=True, check=False).returncode != 0:
             raise GuestError(f"pip could not get the packages of {LOCK.name} for Python 3.11 on amd64")

@@ -17,6 +17,7 @@ C = "ab" * 32
         (f"/kubepods/burstable/pod{UID}/{C}", ("Burstable", UID, C)),
         (f"/kubepods/besteffort/pod{HASH}/{C}", ("BestEffort", HASH, C)),
         (f"/kubepods/burstable/pod{UID}", ("Burstable", UID, None)),
+        (f"/kubepods/burstable/pod{UID}/crio-conmon-{C}.scope", ("Burstable", UID, None)),
         (f"/kubepods/burstable/pod{UID}/crio-{C}", ("Burstable", UID, C)),
         (f"/kubepods/burstable/pod{UID}/{C}/inner/deeper", ("Burstable", UID, C)),
         (f"/kubepods.slice/kubepods-pod{SLICE}.slice/docker-{C}.scope", ("Guaranteed", UID, C)),

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import shutil
+import ssl
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -92,6 +93,45 @@ def answer(body: bytes, status: str = "200 OK") -> Answer:
     return write
 
 
+def streamed(*pieces: bytes | None) -> Answer:
+    """Pieces of a body, each a chunk of its own, then silence; `None` ends the body and the connection."""
+
+    async def write(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for piece in pieces:
+            writer.write(b"0\r\n\r\n" if piece is None else b"%x\r\n%b\r\n" % (len(piece), piece))
+            await writer.drain()
+        if None in pieces:
+            writer.close()
+        else:
+            await asyncio.Event().wait()
+
+    return write
+
+
+def frame(second: int, **fields: Any) -> dict[str, Any]:
+    """A frame of the stats API as Docker writes it on cgroup v2, read at a second after ten o'clock."""
+    return {
+        "read": f"2026-11-24T10:{second // 60:02}:{second % 60:02}.25Z",
+        "cpu_stats": {
+            "cpu_usage": {"total_usage": 1_000_000_000 + second * 500_000_000},
+            "system_cpu_usage": 10_000_000_000 + second * 2_000_000_000,
+            "online_cpus": 2,
+        },
+        "precpu_stats": {
+            "cpu_usage": {"total_usage": 1_000_000_000 + (second - 1) * 500_000_000},
+            "system_cpu_usage": 10_000_000_000 + (second - 1) * 2_000_000_000,
+        },
+        "memory_stats": {
+            "usage": 5_000_000,
+            "limit": 10_000_000,
+            "stats": {"anon": 3_000_000, "inactive_file": 1_000_000},
+        },
+        "networks": {"eth0": {"rx_bytes": 1000 + second, "tx_bytes": 2000}},
+        "pids_stats": {"current": 3},
+    } | fields
+
+
 def answer_json(value: object) -> Answer:
     return answer(json.dumps(value).encode())
 
@@ -100,6 +140,8 @@ def answer_json(value: object) -> Answer:
 class ScriptedEngine:
     """A context manager. `answers` replaces an answer by its path, version and parameters left out."""
 
+    tls: ssl.SSLContext | None = None  # then it listens on TCP
+    tcp: bool = False
     version: dict[str, Any] = field(
         default_factory=lambda: {"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12"}
     )
@@ -128,7 +170,11 @@ class ScriptedEngine:
         shutil.rmtree(self.folder)
 
     async def start(self) -> None:
-        self._server = await asyncio.start_unix_server(self._serve, self.endpoint.socket_path)
+        if self.tls or self.tcp:
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
+            self.endpoint = Endpoint(host="127.0.0.1", port=self._server.sockets[0].getsockname()[1])
+        else:
+            self._server = await asyncio.start_unix_server(self._serve, self.endpoint.socket_path)
 
     async def stop(self) -> None:
         """Close every connection and take the socket away."""
@@ -138,8 +184,9 @@ class ScriptedEngine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(str(self.endpoint.socket_path))
+        if self.endpoint.socket_path:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.endpoint.socket_path)
 
     def add(self, number: int, **state: Any) -> None:
         """Let a container exist; `state` goes into both answers that show it."""

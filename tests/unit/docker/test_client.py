@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from podtick.sources.docker import wire
-from podtick.sources.docker.client import EngineClient, EngineInfo, negotiate
+from podtick.sources.docker.client import EngineClient
 from podtick.sources.docker.endpoint import Endpoint
 from podtick.sources.docker.errors import (
     DockerError,
@@ -19,6 +19,7 @@ from podtick.sources.docker.errors import (
     Trouble,
     UnsupportedApiError,
 )
+from podtick.sources.docker.versions import EngineInfo, negotiate
 from tests.unit.docker.scripted import Answer, ScriptedEngine, answer, hang
 
 LIST = "/containers/json"

@@ -3,10 +3,13 @@ from typing import Any
 
 import pytest
 
+from podtick.model.metrics.row import UNLIMITED
 from podtick.sources.docker.client import EngineClient
 from podtick.sources.docker.containers import ContainerDetails, ContainerSummary, inspect, list_containers
 from podtick.sources.docker.errors import EngineError, EngineProtocolError
 from tests.unit.docker.scripted import ScriptedEngine, answer, answer_json, container_id, inspected, listed
+
+UNLIMITED_LIMITS = dict.fromkeys(("spec_cpu_limit_cores", "spec_memory_limit_bytes", "threads_max"), UNLIMITED)
 
 
 async def details(**fields: Any) -> ContainerDetails:
@@ -40,6 +43,7 @@ async def test_details_of_a_running_container() -> None:
         restart_count=0,
         network_mode="bridge",
         cgroup_parent="",
+        limits=UNLIMITED_LIMITS,
     )
 
 
@@ -160,3 +164,22 @@ async def test_any_other_error_is_an_error() -> None:
         engine.answers[path] = answer_json(inspected(6))
         with pytest.raises(EngineProtocolError, match="another container"):
             await inspect(client, container_id(5))
+
+
+@pytest.mark.parametrize(
+    ("host", "limits"),
+    [
+        ({"NanoCpus": 300_000_000, "Memory": 64 << 20, "PidsLimit": 50}, (300_000_000, 64 << 20, 50)),
+        ({"CpuQuota": 50_000, "CpuPeriod": 0, "PidsLimit": None}, (500_000_000, UNLIMITED, UNLIMITED)),
+        ({"CpuQuota": 50_000, "CpuPeriod": 25_000, "Memory": 0}, (2_000_000_000, UNLIMITED, UNLIMITED)),
+        ({"CpuQuota": -1, "Memory": -1, "PidsLimit": -1}, (UNLIMITED,) * 3),
+        ({"NanoCpus": 2**70}, (UNLIMITED,) * 3),
+    ],
+)
+async def test_limits_as_the_engine_was_asked_for_them(host: dict[str, Any], limits: tuple[int, ...]) -> None:
+    found = await details(HostConfig={"NetworkMode": "default"} | host)
+    assert tuple(found.limits.values()) == limits
+
+
+async def test_limits_are_unknown_without_a_host_configuration() -> None:
+    assert (await details(HostConfig=None)).limits == {}

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from podtick.sources.docker.client import EngineClient
 from podtick.sources.docker.errors import EngineProtocolError
-from podtick.sources.docker.events import ContainerEvent, LineSplitter, container_events, parse_event
+from podtick.sources.docker.events import ContainerEvent, container_events, parse_event
+from podtick.sources.docker.lines import LineSplitter
 from podtick.sources.docker.pending import PendingEvents
 from tests.unit.docker.scripted import ScriptedEngine, container_id, event
 
@@ -20,7 +21,7 @@ def parsed(line: bytes) -> ContainerEvent:
 @given(st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"") + b"."), max_size=20), st.data())
 def test_lines_come_whole_however_they_are_cut(lines: list[bytes], data: st.DataObject) -> None:
     stream = b"\n".join([*lines, b"half"])
-    splitter = LineSplitter()
+    splitter = LineSplitter("/events", 1000)
     found: list[bytes] = []
     while stream:
         size = data.draw(st.integers(1, len(stream)))
@@ -30,7 +31,7 @@ def test_lines_come_whole_however_they_are_cut(lines: list[bytes], data: st.Data
 
 
 def test_an_endless_line_is_refused() -> None:
-    splitter = LineSplitter(limit_bytes=100)
+    splitter = LineSplitter("/events", 100)
     assert list(splitter.feed(b"x" * 100)) == []
     with pytest.raises(EngineProtocolError, match="longer than 100 bytes"):
         splitter.feed(b"x")

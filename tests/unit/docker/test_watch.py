@@ -5,9 +5,10 @@ from typing import TypeVar
 
 import pytest
 
-from podtick.sources.docker.backoff import Backoff
+from podtick.sources.backoff import Backoff
 from podtick.sources.docker.updates import Changed, Listed, Removed, Unavailable, Update, WatchTiming
-from podtick.sources.docker.watch import Updates, watch_containers
+from podtick.sources.docker.watch import watch_containers
+from podtick.sources.updates import Updates
 from tests.unit.docker.scripted import ScriptedEngine, answer, container_id, event, hang, inspected, listed
 
 T = TypeVar("T", bound=Update)
@@ -17,12 +18,12 @@ BUSY = WatchTiming(relist=0.05, ping=3600, retry_first=0.01, retry_most=0.05, re
 
 
 @asynccontextmanager
-async def watched(engine: ScriptedEngine, timing: WatchTiming = QUIET) -> AsyncIterator[Updates]:
+async def watched(engine: ScriptedEngine, timing: WatchTiming = QUIET) -> AsyncIterator[Updates[Update]]:
     async with asyncio.timeout(30), watch_containers(engine.endpoint, timing=timing) as updates:
         yield updates
 
 
-async def next_of(kind: type[T], updates: Updates, such: Callable[[T], bool] = lambda _: True) -> T:
+async def next_of(kind: type[T], updates: Updates[Update], such: Callable[[T], bool] = lambda _: True) -> T:
     async for update in updates:
         if isinstance(update, kind) and such(update):
             return update

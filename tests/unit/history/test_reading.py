@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podtick.history.layout import DETAIL_BYTES, PLANES, ROW_BYTES, TARGET_COLUMNS, Region, Word
+from podtick.history.layout import DETAIL_BYTES, DETAIL_TURNS, PLANES, ROW_BYTES, TARGET_COLUMNS, Region, Word
 from podtick.history.reader import HistoryReader
 from podtick.history.records import IDENTITY_BYTES, TargetKind, TargetRecord, TargetState, TargetTable
 from podtick.history.ticks import AFTER_START, Tick
@@ -196,6 +196,21 @@ def test_the_nodes_texts_belong_to_their_tick(text: bytes, kept: bytes) -> None:
         following = reader.latest()
         assert following is not None
         assert following.diskstats == b"of the next tick, which is not out yet\n"
+
+
+def test_the_texts_of_the_tick_before_stay_while_the_next_is_written() -> None:
+    with new_region() as region:
+        book, reader = Book(region), HistoryReader(region)
+        for number in range(1, 8):
+            for which in range(2):
+                book.writer.details(which, b"%d of tick %d\n" % (which, number))
+            if number > 2:  # what follows is not out yet
+                for known in (number - 1, number - 2):
+                    assert reader.details(known) == (b"0 of tick %d\n" % known, b"1 of tick %d\n" % known)
+            book.tick(row)
+        assert reader.details(8) == (b"", b""), "not out yet"
+        assert reader.details(7 - DETAIL_TURNS + 1) == (b"", b""), "the next tick may be written there"
+        assert reader.details(0) == (b"", b"")
 
 
 def test_ticks_are_known_for_the_span() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from podtick.history import layout
 from podtick.history.layout import (
     DETAIL_BYTES,
+    DETAIL_TURNS,
     ENTRY_BYTES,
     LONGEST_SPAN,
     MINUTE,
@@ -28,7 +29,7 @@ from podtick.history.layout import (
     Word,
 )
 from podtick.model.metrics.table import FINGERPRINT
-from tests.unit.history.book import SMALL, new_region
+from tests.unit.history.book import SMALL, new_region, region_of
 
 
 @pytest.fixture
@@ -128,11 +129,19 @@ def test_the_parts_lie_one_after_the_other(slots: int, entries: int, span: int, 
     assert geometry.targets_at >= geometry.ticks_at + geometry.ticks * TICK_WORDS * WORD
     assert geometry.directory_at >= geometry.targets_at + entries * ENTRY_BYTES
     assert geometry.details_at >= geometry.directory_at + geometry.segments * SEGMENT_WORDS * WORD
-    assert geometry.planes_at >= geometry.details_at + 4 * DETAIL_BYTES
+    assert geometry.planes_at >= geometry.details_at + 2 * DETAIL_TURNS * DETAIL_BYTES
     assert geometry.segments_at >= geometry.planes_at + PLANES * geometry.plane_bytes
     assert geometry.size == geometry.segments_at + geometry.segments * SEGMENT_BYTES
     for at in (geometry.targets_at, geometry.details_at, geometry.planes_at, geometry.segments_at):
         assert at % WORD == 0
+
+
+def test_every_history_has_a_name_of_its_own() -> None:
+    with new_region() as one, new_region() as other:
+        names = {region.words[Word.INSTANCE] for region in (one, other)}
+        with region_of(bytes(one.bytes_)) as again:
+            assert names == {again.words[Word.INSTANCE], other.words[Word.INSTANCE]}
+        assert len(names) == 2
 
 
 def test_neighbouring_ticks_have_places_of_their_own() -> None:

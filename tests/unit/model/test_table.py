@@ -92,7 +92,7 @@ def test_kernel_columns_come_first_and_the_network_last() -> None:
     assert all(key.startswith("network_") for key in keys[first : first + count])
     assert first + count == len(keys)
     own = {row.key for row in TARGET_ROWS if row.pod is PodValue.OWN}
-    assert own == {*keys[first:], "start_time_seconds"}
+    assert own == {*keys[first:], "start_time_seconds", "cpu_request_cores", "memory_request_bytes"}
 
 
 def test_levels_split_the_table() -> None:

@@ -6,14 +6,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from podtick.model.identity import Identity
 from podtick.roster.engine import EngineRoster
-from podtick.roster.members import Member
+from podtick.roster.members import Member, Pod
+from podtick.roster.names import Names
 from podtick.roster.roster import Roster
 from podtick.sampler.protocol import Attach, Command, Detach, Told
 from podtick.sources.cgroup.mounts import CgroupMounts, Mount
-from podtick.sources.docker.client import EngineInfo
 from podtick.sources.docker.containers import ContainerDetails
 from podtick.sources.docker.updates import Changed, Listed, Removed, Update
+from podtick.sources.docker.versions import EngineInfo
 
 INFO = EngineInfo("20.10.24", "1.41")
 LATER = 4_000_000_000 * 10**9
@@ -65,6 +67,12 @@ def stopped(name: str, /, **changes: Any) -> ContainerDetails:
     return details(name, **{"state": "exited", "pid": None, "exit_code": 0, **changes})
 
 
+def who(entry: Member | Pod) -> Identity:
+    """Its identity, which is known."""
+    assert entry.identity is not None
+    return entry.identity
+
+
 class Node:
     """A machine with an engine: its cgroup tree, the roster that follows it, and the sampler's ear."""
 
@@ -75,7 +83,9 @@ class Node:
         (root / "docker").mkdir(parents=True)
         for folder in (root, root / "docker"):
             (folder / "cgroup.procs").touch()
-        self.engine = EngineRoster(self.roster, CgroupMounts(2, unified=Mount(root)), root / "proc")
+        self.engine = EngineRoster(
+            self.roster, Names(self.roster, None), CgroupMounts(2, unified=Mount(root)), root / "proc"
+        )
         self._updates: asyncio.Queue[Update] = asyncio.Queue(1)
         self._asked = asyncio.Semaphore(0)
         self._following: asyncio.Task[None] | None = None
@@ -116,10 +126,11 @@ class Node:
         await self.give(Removed(container_id(name), ()))
 
     def make_cgroup(self, container: ContainerDetails) -> None:
-        folder = self.root / "docker" / container.id
+        folder = self.root / (container.cgroup_parent.strip("/") or "docker") / container.id
         if container.pid and not folder.exists():
-            folder.mkdir()
-            (folder / "cgroup.procs").touch()
+            folder.mkdir(parents=True)
+            for each in (folder, folder.parent):
+                (each / "cgroup.procs").touch()
 
     def member(self, name: str) -> Member:
         member = self.roster.member(container_id(name))

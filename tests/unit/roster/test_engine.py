@@ -16,7 +16,7 @@ from podtick.roster.engine import MOST_STOPPED
 from podtick.sampler.protocol import Answer, Attach, Detach, Keep, Limits, Network, Rename, Told
 from podtick.sources.docker.events import ContainerEvent
 from podtick.sources.docker.updates import Changed, Unavailable
-from tests.unit.roster.engine import LATER, Node, container_id, details, stopped
+from tests.unit.roster.engine import LATER, Node, container_id, details, stopped, who
 
 RUNNING = STATES.index("running")
 
@@ -69,16 +69,16 @@ async def test_containers_of_one_network_are_one_pod(node: Node, order: tuple[in
     containers = (details("web"), details("side", shares="web", pid=301), details("far", shares="side", pid=302))
     await node.list(*(containers[place] for place in order))
     members = [node.member(name) for name in ("web", "side", "far")]
-    assert {member.pod.identity.uid for member in members} == {container_id("web")}
-    assert {member.identity.container for member in members} == {"web", "side", "far"}
-    assert {member.identity.pod for member in members} == {"web"}
+    assert {who(member.pod).uid for member in members} == {container_id("web")}
+    assert {who(member).container for member in members} == {"web", "side", "far"}
+    assert {who(member).pod for member in members} == {"web"}
     owners = [each.owner for each in node.sink.take(Network)]
     assert owners[-1] == node.member("web").id
 
 
 async def test_a_network_of_nobody_and_rings_end(node: Node) -> None:
     await node.list(details("a", shares="b"), details("b", shares="a"), details("lone", shares="nobody"))
-    assert node.member("lone").pod.identity.uid == container_id("lone")
+    assert who(node.member("lone").pod).uid == container_id("lone")
     assert len({node.member(name).pod.id for name in ("a", "b")}) <= 2
 
 
@@ -126,8 +126,8 @@ async def test_a_new_name_is_the_pods_and_its_members(node: Node) -> None:
     renamed = {each.id: json.loads(each.identity) for each in node.sink.take(Rename)}
     web, side = node.member("web"), node.member("side")
     assert web.id == before
-    assert (web.identity.pod, web.identity.container) == ("front", "front")
-    assert (side.identity.pod, side.identity.container) == ("front", "side")
+    assert (who(web).pod, who(web).container) == ("front", "front")
+    assert (who(side).pod, who(side).container) == ("front", "side")
     assert set(renamed) == {web.id, side.id, web.pod.id}
     assert renamed[web.pod.id] == {"namespace": DOCKER, "pod": "front", "uid": container_id("web")}
     assert node.roster.version > version
@@ -164,13 +164,13 @@ async def test_a_name_used_again_is_another_pod(node: Node) -> None:
     member = node.roster.member(other.id)
     assert member is not None
     assert member.pod.id != old
-    assert member.pod.identity.pod == "web"
+    assert who(member.pod).pod == "web"
 
 
 async def test_the_stopped_are_bounded_the_newest_ends_kept(node: Node) -> None:
     many = [stopped(f"job-{number}", finished_at_ns=number) for number in range(MOST_STOPPED + 50)]
     await node.list(details("web"), *many)
-    kept = {member.identity.container for member in node.roster.members()}
+    kept = {who(member).container for member in node.roster.members()}
     assert kept == {"web"} | {f"job-{number}" for number in range(50, MOST_STOPPED + 50)}
     assert node.engine.state.running == 1
 
@@ -220,7 +220,7 @@ async def test_a_container_without_a_name_has_its_id(node: Node) -> None:
     await node.list(details("", id=container_id("nameless")))
     member = node.roster.member(container_id("nameless"))
     assert member is not None
-    assert member.identity.pod == member.identity.container == container_id("nameless")[:12]
+    assert who(member).pod == who(member).container == container_id("nameless")[:12]
 
 
 async def test_a_cgroup_that_comes_late_is_looked_for_again(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:

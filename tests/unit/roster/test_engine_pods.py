@@ -10,13 +10,15 @@ import pytest
 
 from podtick.roster import engine as engine_module
 from podtick.roster.engine import EngineRoster
+from podtick.roster.names import Names
 from podtick.roster.roster import Roster
 from podtick.sampler.protocol import Attach, Command, Detach, Told
 from podtick.sources.cgroup.discovery import CgroupPaths
 from podtick.sources.cgroup.mounts import CgroupMounts
-from podtick.sources.docker.client import EngineInfo
 from podtick.sources.docker.containers import ContainerDetails
 from podtick.sources.docker.updates import Changed, Listed, Removed, Update
+from podtick.sources.docker.versions import EngineInfo
+from tests.unit.roster.engine import who
 
 A, B = "a" * 64, "b" * 64
 SECOND = 1_000_000_000
@@ -58,7 +60,7 @@ async def these(updates: Sequence[Update]) -> AsyncIterator[Update]:
 async def apply(sent: Sent, *updates: Update) -> Roster:
     """Apply updates one after the other; what follows them is not waited for."""
     roster = Roster(sent)
-    follower = EngineRoster(roster, CgroupMounts(2), Path("/proc"))
+    follower = EngineRoster(roster, Names(roster, None), CgroupMounts(2), Path("/proc"))
     applied = asyncio.Event()
 
     async def all_of_them() -> AsyncIterator[Update]:
@@ -95,7 +97,7 @@ async def test_a_container_that_left_while_it_was_looked_for_is_not_attached(mon
     monkeypatch.setattr(engine_module, "locate_container", look)
     sent = Sent()
     roster = Roster(sent)
-    follower = EngineRoster(roster, CgroupMounts(2), Path("/proc"))
+    follower = EngineRoster(roster, Names(roster, None), CgroupMounts(2), Path("/proc"))
     left = asyncio.Event()
 
     async def story() -> AsyncIterator[Update]:
@@ -151,7 +153,7 @@ async def test_a_renamed_owner_renames_its_guests_pod() -> None:
         Changed(container(A, "shop"), ()),
         Changed(replace(guest, state="paused"), ()),
     )
-    assert {(each.identity.pod, each.identity.container) for each in roster.members()} == {
+    assert {(who(each).pod, who(each).container) for each in roster.members()} == {
         ("shop", "shop"),
         ("shop", "log"),
     }
@@ -173,7 +175,7 @@ async def test_two_looks_at_once_attach_a_run_once(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(engine_module, "RETRIES", (0.0,))
     sent = Sent()
     roster = Roster(sent)
-    follower = EngineRoster(roster, CgroupMounts(2), Path("/proc"))
+    follower = EngineRoster(roster, Names(roster, None), CgroupMounts(2), Path("/proc"))
     done = asyncio.Event()
 
     async def story() -> AsyncIterator[Update]:

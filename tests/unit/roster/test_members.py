@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from podtick.model.identity import Identity
+from podtick.model.metrics.row import Level
+from podtick.roster.members import Member
 from podtick.roster.roster import Roster
 from podtick.sampler.protocol import Answer, Attach, Command, Detach, Network
 
@@ -125,3 +127,82 @@ def test_who_found_no_room_is_asked_for_again_when_somebody_leaves() -> None:
     assert owner is not None
     roster.leave(owner)
     assert other.attach not in sent.commands, "once is enough until it is refused again"
+
+
+def sharing(sent: Sent) -> tuple[Roster, Member]:
+    """A pod of two, and one of a third container (process 30) whose network turned out to be theirs."""
+    roster = two_running(sent)
+    other = roster.join("c" * 64, Identity("_docker", "other", "c" * 64, "other"))
+    roster.start(other, 2, PATHS, 30, fresh=True)
+    for asked in sent.networks():
+        roster.answered(Answer("network", asked.id, "shared" if asked.id == other.pod.id else "own"))
+    sent.commands.clear()
+    return roster, other
+
+
+def member_of(roster: Roster, key: str) -> Member:
+    member = roster.member(key)
+    assert member is not None
+    return member
+
+
+def test_a_shared_network_is_asked_for_again_when_the_pod_that_had_it_is_no_more() -> None:
+    sent = Sent()
+    roster, other = sharing(sent)
+    owner, guest = member_of(roster, OWNER), member_of(roster, GUEST)
+    roster.leave(guest)
+    roster.answered(Answer("network", other.pod.id, "shared"))
+    sent.commands.clear()
+    roster.leave(owner)
+    asked = Network(other.pod.id, other.id, 30, other.key)
+    assert sent.commands == [Detach(owner.id), Detach(owner.pod.id), asked]
+    roster.answered(Answer("network", other.pod.id, "own"))
+    roster.leave(roster.join("d" * 64, named("late", pod="late")))
+    assert sent.networks() == [asked], "once it has it, it is not asked for again"
+
+
+@pytest.mark.parametrize("what", ["cgroup", "process"])
+def test_another_member_of_the_pod_that_had_a_shared_network_comes_first(what: str) -> None:
+    sent = Sent()
+    roster, _ = sharing(sent)
+    owner = member_of(roster, OWNER)
+    if what == "cgroup":
+        roster.answered(Answer("gone", owner.id, str(owner.attach.run)))
+    else:
+        roster.answered(Answer("network", owner.pod.id, "gone: process 10 has gone"))
+    assert [each.pid for each in sent.networks()] == [20, 30]
+
+
+def test_a_shared_network_is_asked_for_again_when_the_pod_that_had_it_has_another() -> None:
+    sent = Sent()
+    roster, _ = sharing(sent)
+    owner = member_of(roster, OWNER)
+    roster.stop(owner)
+    roster.start(owner, 2, PATHS, 11, fresh=True)
+    assert [each.pid for each in sent.networks()] == [11, 30]
+
+
+def test_a_pod_that_shared_a_network_and_left_is_not_asked_for() -> None:
+    sent = Sent()
+    roster, other = sharing(sent)
+    roster.leave(other)
+    roster.leave(member_of(roster, OWNER))
+    assert [each.pid for each in sent.networks()] == [20]
+
+
+def test_pods_of_namespaces_that_are_not_served_have_no_identity() -> None:
+    """Neither here nor in the history; each is still a pod of its own."""
+    sent = Sent()
+    roster = Roster(sent, namespaces=frozenset({"shop"}))
+    members = [
+        roster.join(key, Identity(namespace, "web", uid, "app"))
+        for key, namespace, uid in (("a", "shop", "1"), ("b", "other", "2"), ("c", "other", "3"))
+    ]
+    for entry in (each for member in members for each in (member, member.pod)):
+        roster.answered(Answer("attached", entry.id, f"{entry.id} 1"))
+    assert [target.namespace for level in (Level.POD, Level.CONTAINER) for target in roster.targets(level)] == [
+        "shop"
+    ] * 2
+    assert len({member.pod.id for member in members}) == 3
+    texts = [command.identity for command in sent.commands if isinstance(command, Attach)]
+    assert "other" not in "".join(texts)

@@ -157,3 +157,20 @@ def test_a_namespace_that_no_tick_has_seen_counts_what_it_had_when_it_was_opened
         assert heir.value(POD, RECEIVED) == 507
         heir.detach_all()
         heir.node.close()
+
+
+def test_a_namespace_is_read_for_one_pod_and_then_for_another(tmp_path: Path) -> None:
+    write_process(tmp_path, 1, "init", net_dev(lo=5, eth0=1000))
+    with rig_over(tmp_path) as rig:
+        pod, other = Pod(tmp_path), POD + 10
+        pod.traffic(500)
+        open_network(rig, pod)
+        rig.attach(other, parent=0)
+        pod.another_process()
+        assert rig.targets.network(Network(other, APP, pod.pid, "c0ffee")) == "shared"
+        rig.tick()
+        assert (rig.value(POD, RECEIVED), rig.value(other, RECEIVED)) == (500, None)
+        rig.targets.detach(POD)
+        assert rig.targets.network(Network(other, APP, pod.pid, "c0ffee")) == "own"
+        rig.tick()
+        assert rig.value(other, RECEIVED) == 500

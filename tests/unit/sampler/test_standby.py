@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from podtick.history.layout import Word
+from podtick.history.layout import PIECES, Word
 from podtick.history.reader import HistoryReader
 from podtick.model.metrics.row import UNKNOWN
 from podtick.model.metrics.table import TARGET_COLUMN
@@ -125,6 +125,26 @@ def test_a_stuck_file_costs_one_field(rig: Rig, id_: int) -> None:
             assert values[:5] == [None] * 5, "asked again, or given what it said long after"
             assert set(values) == {None, 7}
             assert values[-1] == 7, "not asked again after it had come back"
+
+
+def test_no_text_of_a_stuck_file_is_kept(rig: Rig, tmp_path: Path) -> None:
+    file, text = "blkio.throttle.io_service_bytes_recursive", b"8:0 Read 100\n"
+    ids = FIRST, FIRST + 1, FIRST + 2
+    for id_ in ids:
+        rig.attach(id_, write_tree(tmp_path / str(id_), {**V1, "blkio": {file: text.decode()}}))
+    rig.tick(2)  # so that there is an earlier text
+    stuck, seen = StuckFiles(rig), list[list[bytes | None]]()
+    event = stuck.hang(FIRST + 1, file)
+
+    def look() -> None:
+        reader = HistoryReader(rig.region)
+        records = {record.id: record for record in reader.targets()}
+        seen.append([reader.pieces(records[id_], PIECES[file], reader.latest_number())[0] for id_ in ids])
+
+    watch(rig, stuck, {2: look, 4: look, 5: lambda: stuck.let_go(event)}, ticks=10)
+    look()
+    assert rig.counter(Word.STALLED_READS) == 1
+    assert seen == [[text, None, text], [text, None, text], [text, text, text]]
 
 
 def test_two_files_of_one_sweep(rig: Rig) -> None:
@@ -265,7 +285,7 @@ def test_a_stage_stops_at_once_when_its_pass_is_lost(rig: Rig) -> None:
     """Even a file that fails then belongs to the next owner."""
     rig.tick()
     stage: Stage = next(stage for stage in rig.targets.container_stages() if stage.first == THREADS)
-    files = list(stage.files)
+    places = list(stage.places())
     lost: Lost = []
 
     def read(fd: int, size: int, offset: int) -> bytes:
@@ -273,9 +293,9 @@ def test_a_stage_stops_at_once_when_its_pass_is_lost(rig: Rig) -> None:
         raise OSError(5, "Input/output error")
 
     stage.read = read
-    iterator = iter(files)
+    iterator = iter(places)
     tally = Tally()
     stage.sweep(iterator, rig.region.bytes_, rig.region.plane_word(2) * 8, tally, lost)
-    assert lost == [None, files[0]]
-    assert list(iterator) == files[1:]
+    assert lost == [None, None]
+    assert list(iterator) == places[1:]
     assert tally.failed == []

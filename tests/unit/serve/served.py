@@ -33,7 +33,7 @@ class Served:
 
 
 def services(world: World, selection: Selection = EVERYTHING) -> Services:
-    return Services(world.history, world.roster, world.health, world.own, world.parsers, selection)
+    return Services(world.history, world.roster, world.health, world.own, world.parsers, "worker-7", selection)
 
 
 @asynccontextmanager

@@ -129,7 +129,9 @@ async def test_a_reader_that_does_not_read_is_dropped_and_holds_little() -> None
                 made.append(1)
                 yield b"x" * 40_000
 
-    exposition = Endless(world.history, SampleWriter(LabelCache(world.roster), world.parsers), agent, world.health)
+    exposition = Endless(
+        world.history, SampleWriter(LabelCache(world.roster, "node-1"), world.parsers), agent, world.health
+    )
     route = MetricsRoute(exposition, EVERYTHING, body_seconds=0.3)
     ended = asyncio.Event()
 

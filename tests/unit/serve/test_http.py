@@ -110,7 +110,7 @@ async def test_a_requests_own_filter_replaces_the_default(world: World) -> None:
         ("/metrics?metric=%0a", 400, "metric has an empty value"),
         ("/metrics?metric=a%00b", 400, "no pattern"),
         ("/metrics?metrics=cpu_*", 400, "did you mean metric?"),
-        ("/metric", 404, "there is nothing here; there is /, /healthz, /livez, /metrics, /readyz, /version"),
+        ("/metric", 404, "there is nothing here; there is /, /api/v1/namespaces/{namespace}/pods/{pod}, "),
         ("/metrics/", 404, "nothing here"),
         ("/..%2f..%2fetc/passwd", 404, "nothing here"),
     ],
@@ -236,3 +236,36 @@ async def test_hostile_names_are_served() -> None:
     async with serving(small_world()) as served, served.session.get("/metrics?level=container") as response:
         text = await response.text()
     assert 'odd \\"name\\"\\\\\\n' in text
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type", "end"),
+    [
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8", ""),
+        (
+            "application/openmetrics-text;version=1.0.0",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            "# EOF\n",
+        ),
+    ],
+)
+async def test_cadvisors_names_are_negotiated_and_filtered_alike(
+    served: Served, accept: str, content_type: str, end: str
+) -> None:
+    query = "level=pod&metric=cpu_usage*&namespace=team-1"
+    async with served.session.get(f"/metrics/cadvisor?{query}", headers={"Accept": accept}) as response:
+        text = await response.text()
+    assert response.status == 200
+    assert response.headers["Content-Type"] == content_type
+    (line,) = (line for line in text.splitlines() if not line.startswith("#"))
+    assert line.startswith('container_cpu_usage_seconds_total{container="",id="/kubepods/pod')
+    assert text.endswith(end)
+
+
+async def test_cadvisors_names_refuse_and_end_as_metrics_do(world: World, served: Served) -> None:
+    async with served.session.get("/metrics/cadvisor?metrics=cpu_*") as response:
+        assert response.status == 400
+        assert "did you mean metric?" in json.loads(await response.read())["detail"]
+    world.health.age = 11.0
+    async with served.session.get("/metrics/cadvisor") as response:
+        assert (response.status, await response.text()) == (200, "")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import isclose
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.metrics_core import Metric as Parsed
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -26,7 +26,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 def write(world: World, text_format: Format = Format.TEXT, selection: Selection = EVERYTHING) -> str:
     assert world.history.snapshot is not None
-    writer = SampleWriter(LabelCache(world.roster), world.parsers)
+    writer = SampleWriter(LabelCache(world.roster, "node-1"), world.parsers)
     return "".join(writer.write(world.history.snapshot, selection, text_format)) + text_format.end
 
 
@@ -36,9 +36,10 @@ def families(text: str, text_format: Format) -> Iterator[Parsed]:
 
 
 def samples(text: str, text_format: Format = Format.TEXT) -> Samples:
+    """All numbers: without the info metrics, whose value says nothing."""
     found: Samples = {}
     for family in families(text, text_format):
-        for sample in family.samples:
+        for sample in (each for each in family.samples if not each.name.endswith("_info")):
             key = (sample.name, frozenset(sample.labels.items()))
             assert key not in found
             found[key] = sample.value
@@ -69,7 +70,16 @@ def test_every_row_of_every_level_is_there_once(text_format: Format) -> None:
 @BOTH
 def test_families_stand_together_in_the_tables_order(text_format: Format) -> None:
     order = [family.name for family in families(write(full_world(2), text_format), text_format)]
-    expected = list(dict.fromkeys(row.family(level) for level in Level for row in rows_at(level)))
+    expected = list(
+        dict.fromkeys(
+            name
+            for level in Level
+            for name in (
+                *(row.family(level) for row in rows_at(level)),
+                *([f"podtick_{level}_info"] if level is not Level.NODE else []),
+            )
+        )
+    )
     assert [name.removesuffix("_total") for name in order] == [name.removesuffix("_total") for name in expected]
 
 
@@ -86,7 +96,7 @@ def test_values_are_in_the_unit_of_the_name() -> None:
 @pytest.mark.parametrize("reserved", [UNKNOWN, UNLIMITED])
 @pytest.mark.parametrize("key", [row.key for row in rows_at(Level.CONTAINER) if row.minus is None])
 def test_the_unknown_and_the_unlimited_are_absent(key: str, reserved: int) -> None:
-    assert write(one_container(**{key: reserved})) == ""
+    assert samples(write(one_container(**{key: reserved}))) == {}
 
 
 def test_the_largest_number_is_a_number() -> None:
@@ -112,7 +122,7 @@ def test_only_the_state_that_it_is_in_has_a_series(place: int) -> None:
 
 
 def test_a_state_that_nobody_knows_is_absent() -> None:
-    assert write(one_container(state=len(STATES))) == ""
+    assert samples(write(one_container(state=len(STATES)))) == {}
 
 
 def test_a_slot_newer_than_the_tick_is_absent() -> None:
@@ -152,7 +162,9 @@ def test_nothing_is_longer_than_a_batch() -> None:
     world = full_world(BATCH + 10)
     snapshot = world.history.snapshot
     assert snapshot is not None
-    pieces = list(SampleWriter(LabelCache(world.roster), world.parsers).write(snapshot, EVERYTHING, Format.TEXT))
+    pieces = list(
+        SampleWriter(LabelCache(world.roster, "node-1"), world.parsers).write(snapshot, EVERYTHING, Format.TEXT)
+    )
     assert max(piece.count("\n") for piece in pieces) <= BATCH * len(STATES) + 2
     # the same text as from one piece: every family has one header
     text = "".join(pieces)
@@ -176,7 +188,7 @@ def test_a_filter_that_matches_nothing_gives_nothing(text_format: Format) -> Non
 
 def test_labels_are_made_anew_when_the_roster_changes() -> None:
     world = one_container(memory_usage_bytes=1)
-    cache = LabelCache(world.roster)
+    cache = LabelCache(world.roster, "node-1")
     first = cache.at(Level.CONTAINER, 1)
     world.roster.all_targets = [replace(world.roster.all_targets[0], container="renamed")]
     assert cache.at(Level.CONTAINER, 1) == first, "the version says whether anything changed"
@@ -190,7 +202,6 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 
 @BOTH
-@settings(deadline=None)
 @given(st.lists(st.tuples(NAMES, NAMES, NAMES, NAMES), min_size=1, max_size=5, unique=True), st.data())
 def test_hostile_names_come_back_as_they_were(
     text_format: Format, identities: list[tuple[str, str, str, str]], data: st.DataObject
@@ -233,3 +244,21 @@ def test_a_target_has_no_samples_before_its_first_tick() -> None:
     world.roster.all_targets = [replace(target, first=snapshot.number + 1)]
     world.roster.version += 1
     assert not samples(write(world))
+
+
+def test_what_is_known_besides_numbers_is_labels_of_an_info_metric() -> None:
+    world = full_world(1)
+    facts = {
+        "owner_kind": "Deployment",
+        "owner_name": 'odd "name"',
+        "phase": "Running",
+        "label_app": "x",
+        "internal": "x",
+    }
+    world.roster.all_targets[0] = replace(world.roster.all_targets[0], facts=facts)
+    lines = [line for line in write(world).splitlines() if line.startswith("podtick_pod_info{")]
+    labels = 'namespace="team-0",pod="shop-0000",uid="00000000-0000-4000-8000-000000000000",node="node-1"'
+    told = 'owner_kind="Deployment",owner_name="odd \\"name\\"",phase="Running",label_app="x"'
+    assert lines == [f"podtick_pod_info{{{labels},{told}}} 1"]
+    assert "podtick_container_info{" not in write(world, selection=Selection(metrics=("cpu_*",)))
+    assert "podtick_pod_info{" in write(world, selection=Selection(metrics=("info",)))

@@ -16,6 +16,7 @@ from podtick.sources.proc.network import (
     host_namespace,
     interfaces,
     open_network,
+    pod_interfaces,
     read_paged,
     real_interfaces,
     totals,
@@ -81,6 +82,16 @@ def test_interfaces_by_name() -> None:
     assert list(found["eth0"].values()) == ETH0_VALUES
     assert set(found["bond0"].values()) == {UNKNOWN}
     assert list(real_interfaces(text.encode())) == ["eth0", "bond0"]
+
+
+def test_a_pods_interfaces_are_those_of_its_sums() -> None:
+    text = HEAD + line("lo", *[5] * 16) + line("lowpan0", *[1] * 16) + line("veth0", *[2] * 16) + ETH0
+    found = pod_interfaces(text.encode())
+    assert list(found) == ["lowpan0", "veth0", "eth0"]
+    assert [sum(values) for values in zip(*(one.values() for one in found.values()), strict=True)] == list(
+        totals(text.encode())
+    )
+    assert pod_interfaces(text[:-1].encode()) == {}, "its last number may have lost a digit"
 
 
 @pytest.mark.parametrize("size", [0, 100, 2999, 3001, 4096, 20_000])

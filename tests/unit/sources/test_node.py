@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from podtick.model.metrics.row import MAX_VALUE, UNKNOWN
 from podtick.model.metrics.table import NODE_COLUMN
-from podtick.sources.proc.node import USER_HZ_NS, compile_node_plan, disks
+from podtick.sources.proc.node import USER_HZ_NS, compile_node_plan, device_names, disks
 
 PLANS = {plan.file: plan for plan in compile_node_plan()}
 FILES = pytest.mark.parametrize("file", sorted(PLANS))
@@ -104,6 +104,11 @@ def test_disks_without_parts_and_layers() -> None:
     assert values["disk_written_bytes_total"] == 4 * 32 * 512
     assert values["disk_writes_completed_total"] == 4 * 20
     assert values["disk_io_time_seconds_total"] == 4 * 5_000_000
+
+
+def test_block_devices_by_their_numbers() -> None:
+    text = DISK.format(minor=16, name="sdb", reads=0) + " 253       0 dm-0 1 2\n   7       1 loop1 0\n\n8 0\n"
+    assert device_names(text.encode()) == {"8:16": "sdb", "253:0": "dm-0", "7:1": "loop1"}
 
 
 def test_a_sum_beyond_a_word_is_unknown() -> None:

@@ -1,5 +1,6 @@
 """CPU of containers and pods (cgroup v1: cpuacct and cpu; v2: cpu)."""
 
+from podtick.model.metrics.cadvisor import Cadvisor
 from podtick.model.metrics.row import Kind, Level, Metric, PodValue, Unit
 
 LEVELS = (Level.CONTAINER, Level.POD)
@@ -13,6 +14,8 @@ CPU = (
         LEVELS,
         v1="cpuacct.usage",
         v2="cpu.stat:usage_usec",
+        engine="cpu_stats.cpu_usage.total_usage",
+        cadvisor=Cadvisor("container_cpu_usage_seconds_total", labels=(("cpu", "total"),)),
     ),
     Metric(
         "cpu_user_seconds_total",
@@ -22,6 +25,8 @@ CPU = (
         LEVELS,
         v1="cpuacct.stat:user",
         v2="cpu.stat:user_usec",
+        engine="cpu_stats.cpu_usage.usage_in_usermode",
+        cadvisor=Cadvisor("container_cpu_user_seconds_total"),
     ),
     Metric(
         "cpu_system_seconds_total",
@@ -31,6 +36,8 @@ CPU = (
         LEVELS,
         v1="cpuacct.stat:system",
         v2="cpu.stat:system_usec",
+        engine="cpu_stats.cpu_usage.usage_in_kernelmode",
+        cadvisor=Cadvisor("container_cpu_system_seconds_total"),
     ),
     Metric(
         "cpu_cfs_periods_total",
@@ -41,6 +48,8 @@ CPU = (
         v1="cpu.stat:nr_periods",
         v2="cpu.stat:nr_periods",
         pod_cgroup=(),
+        engine="cpu_stats.throttling_data.periods",
+        cadvisor=Cadvisor("container_cpu_cfs_periods_total", pods=False, only_with="spec_cpu_limit_cores"),
     ),
     Metric(
         "cpu_cfs_throttled_periods_total",
@@ -51,6 +60,8 @@ CPU = (
         v1="cpu.stat:nr_throttled",
         v2="cpu.stat:nr_throttled",
         pod_cgroup=(),
+        engine="cpu_stats.throttling_data.throttled_periods",
+        cadvisor=Cadvisor("container_cpu_cfs_throttled_periods_total", pods=False, only_with="spec_cpu_limit_cores"),
     ),
     Metric(
         "cpu_cfs_throttled_seconds_total",
@@ -61,6 +72,8 @@ CPU = (
         v1="cpu.stat:throttled_time",
         v2="cpu.stat:throttled_usec",
         pod_cgroup=(),
+        engine="cpu_stats.throttling_data.throttled_time",
+        cadvisor=Cadvisor("container_cpu_cfs_throttled_seconds_total", pods=False, only_with="spec_cpu_limit_cores"),
     ),
     Metric(
         "spec_cpu_limit_cores",

@@ -1,5 +1,6 @@
 """Block I/O and tasks of containers and pods (cgroup v1: blkio, pids; v2: io, pids)."""
 
+from podtick.model.metrics.cadvisor import Cadvisor
 from podtick.model.metrics.row import Kind, Level, Metric, PodValue, Unit
 
 LEVELS = (Level.CONTAINER, Level.POD)
@@ -15,6 +16,8 @@ IO = (
         v1="blkio.throttle.io_service_bytes_recursive:Read",
         v2="io.stat:rbytes",
         pod_cgroup=(2,),
+        engine="blkio:io_service_bytes_recursive:read",
+        cadvisor=Cadvisor("container_fs_reads_bytes_total", per="device", pods=False),
     ),
     Metric(
         "fs_writes_bytes_total",
@@ -25,6 +28,8 @@ IO = (
         v1="blkio.throttle.io_service_bytes_recursive:Write",
         v2="io.stat:wbytes",
         pod_cgroup=(2,),
+        engine="blkio:io_service_bytes_recursive:write",
+        cadvisor=Cadvisor("container_fs_writes_bytes_total", per="device", pods=False),
     ),
     Metric(
         "fs_reads_total",
@@ -35,6 +40,8 @@ IO = (
         v1="blkio.throttle.io_serviced_recursive:Read",
         v2="io.stat:rios",
         pod_cgroup=(2,),
+        engine="blkio:io_serviced_recursive:read",
+        cadvisor=Cadvisor("container_fs_reads_total", per="device", pods=False),
     ),
     Metric(
         "fs_writes_total",
@@ -45,6 +52,8 @@ IO = (
         v1="blkio.throttle.io_serviced_recursive:Write",
         v2="io.stat:wios",
         pod_cgroup=(2,),
+        engine="blkio:io_serviced_recursive:write",
+        cadvisor=Cadvisor("container_fs_writes_total", per="device", pods=False),
     ),
     Metric(
         "threads",
@@ -54,6 +63,8 @@ IO = (
         LEVELS,
         v1="pids.current",
         v2="pids.current",
+        engine="pids_stats.current",
+        cadvisor=Cadvisor("container_threads"),
     ),
     Metric(
         "threads_max",
@@ -65,5 +76,6 @@ IO = (
         v2="pids.max",
         pod=PodValue.SUM_OF_LIMITS,
         slow=True,
+        cadvisor=Cadvisor("container_threads_max", unlimited=0),
     ),
 )

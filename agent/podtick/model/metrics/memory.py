@@ -1,5 +1,6 @@
 """Memory of containers and pods (cgroup v1 and v2: memory)."""
 
+from podtick.model.metrics.cadvisor import Cadvisor
 from podtick.model.metrics.row import Kind, Level, Metric, PodValue, Unit
 
 LEVELS = (Level.CONTAINER, Level.POD)
@@ -14,6 +15,8 @@ MEMORY = (
         LEVELS,
         v1="memory.usage_in_bytes",
         v2="memory.current",
+        engine="memory_stats.usage",
+        cadvisor=Cadvisor("container_memory_usage_bytes"),
     ),
     Metric(
         "memory_working_set_bytes",
@@ -23,6 +26,7 @@ MEMORY = (
         "the kernel may report the page cache up to two seconds late.",
         LEVELS,
         minus=("memory_usage_bytes", "memory_inactive_file_bytes"),
+        cadvisor=Cadvisor("container_memory_working_set_bytes"),
     ),
     Metric(
         "memory_max_usage_bytes",
@@ -33,6 +37,8 @@ MEMORY = (
         v1="memory.max_usage_in_bytes",
         v2="memory.peak",
         pod=PodValue.LONE,
+        engine="memory_stats.max_usage",
+        cadvisor=Cadvisor("container_memory_max_usage_bytes"),
     ),
     Metric(
         "spec_memory_limit_bytes",
@@ -44,6 +50,7 @@ MEMORY = (
         v2="memory.max",
         pod=PodValue.SUM_OF_LIMITS,
         slow=True,
+        cadvisor=Cadvisor("container_spec_memory_limit_bytes", unlimited=0),
     ),
     Metric(
         "memory_swap_bytes",
@@ -53,6 +60,7 @@ MEMORY = (
         LEVELS,
         v1="memory.stat:total_swap",
         v2="memory.swap.current",
+        cadvisor=Cadvisor("container_memory_swap"),
     ),
     Metric(
         "memory_rss_bytes",
@@ -62,6 +70,7 @@ MEMORY = (
         LEVELS,
         v1="memory.stat:total_rss",
         v2="memory.stat:anon",
+        cadvisor=Cadvisor("container_memory_rss"),
     ),
     Metric(
         "memory_cache_bytes",
@@ -71,6 +80,7 @@ MEMORY = (
         LEVELS,
         v1="memory.stat:total_cache",
         v2="memory.stat:file",
+        cadvisor=Cadvisor("container_memory_cache"),
     ),
     Metric(
         "memory_shmem_bytes",
@@ -89,6 +99,7 @@ MEMORY = (
         LEVELS,
         v1="memory.stat:total_mapped_file",
         v2="memory.stat:file_mapped",
+        cadvisor=Cadvisor("container_memory_mapped_file"),
     ),
     Metric(
         "memory_inactive_file_bytes",
@@ -98,6 +109,7 @@ MEMORY = (
         LEVELS,
         v1="memory.stat:total_inactive_file",
         v2="memory.stat:inactive_file",
+        cadvisor=Cadvisor("container_memory_total_inactive_file_bytes"),
     ),
     Metric(
         "memory_page_faults_total",
@@ -107,6 +119,9 @@ MEMORY = (
         LEVELS,
         v1="memory.stat:total_pgfault",
         v2="memory.stat:pgfault",
+        cadvisor=Cadvisor(
+            "container_memory_failures_total", labels=(("failure_type", "pgfault"), ("scope", "hierarchy"))
+        ),
     ),
     Metric(
         "memory_major_page_faults_total",
@@ -116,6 +131,9 @@ MEMORY = (
         LEVELS,
         v1="memory.stat:total_pgmajfault",
         v2="memory.stat:pgmajfault",
+        cadvisor=Cadvisor(
+            "container_memory_failures_total", labels=(("failure_type", "pgmajfault"), ("scope", "hierarchy"))
+        ),
     ),
     Metric(
         "memory_failcnt_total",
@@ -126,6 +144,8 @@ MEMORY = (
         v1="memory.failcnt",
         v2="memory.events:max",
         pod_cgroup=(2,),
+        engine="memory_stats.failcnt",
+        cadvisor=Cadvisor("container_memory_failcnt"),
     ),
     Metric(
         "oom_events_total",
@@ -136,5 +156,6 @@ MEMORY = (
         v1="memory.oom_control:oom_kill",
         v2="memory.events:oom_kill",
         pod_cgroup=(2,),
+        cadvisor=Cadvisor("container_oom_events_total"),
     ),
 )

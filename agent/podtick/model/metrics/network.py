@@ -4,7 +4,10 @@ Containers that share a namespace cannot be told apart, so this is the pod's num
 host's namespace has no traffic of its own: no series.
 """
 
+from podtick.model.metrics.cadvisor import Cadvisor
 from podtick.model.metrics.row import Kind, Level, Metric, PodValue, Unit
+
+_ENGINE = {"receive": "rx", "transmit": "tx", "errs": "errors", "drop": "dropped"}
 
 
 def _row(direction: str, what: str, unit: Unit, column: str, text: str) -> Metric:
@@ -18,6 +21,8 @@ def _row(direction: str, what: str, unit: Unit, column: str, text: str) -> Metri
         v1=source,
         v2=source,
         pod=PodValue.OWN,
+        engine=f"networks:{_ENGINE[direction]}_{_ENGINE.get(column, column)}",
+        cadvisor=Cadvisor(f"container_network_{direction}_{what}_total", per="interface"),
     )
 
 

@@ -1,6 +1,14 @@
 """The node: files below /proc (kernel document `filesystems/proc`)."""
 
+from podtick.model.metrics.cadvisor import Cadvisor
 from podtick.model.metrics.row import Kind, Level, Metric, Unit
+
+_MACHINE = {
+    "cpu_cores": "machine_cpu_cores",
+    "memory_total_bytes": "machine_memory_bytes",
+    "memory_swap_total_bytes": "machine_swap_bytes",
+}
+"""What cAdvisor says of the machine."""
 
 
 def _counter(name: str, unit: Unit, source: str, text: str, per: str | None = None) -> Metric:
@@ -8,7 +16,17 @@ def _counter(name: str, unit: Unit, source: str, text: str, per: str | None = No
 
 
 def _gauge(name: str, unit: Unit, source: str, text: str) -> Metric:
-    return Metric(name, Kind.GAUGE, unit, text, (Level.NODE,), v1=source, v2=source)
+    machine = _MACHINE.get(name)
+    return Metric(
+        name,
+        Kind.GAUGE,
+        unit,
+        text,
+        (Level.NODE,),
+        v1=source,
+        v2=source,
+        cadvisor=Cadvisor(machine) if machine else None,
+    )
 
 
 def _cpu(mode: str) -> Metric:

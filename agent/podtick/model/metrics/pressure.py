@@ -4,13 +4,15 @@ It is a cgroup v2 file; on cgroup v1 it is there only where the host mounts a v2
 its cgroups in both.
 """
 
+from podtick.model.metrics.cadvisor import Cadvisor
 from podtick.model.metrics.row import Kind, Level, Metric, PodValue, Unit
 
 
 def _row(resource: str, word: str, kernel: str, text: str) -> Metric:
     source = f"{resource}.pressure:{kernel}"
+    name = f"pressure_{resource}_{word}_seconds_total"
     return Metric(
-        f"pressure_{resource}_{word}_seconds_total",
+        name,
         Kind.COUNTER,
         Unit.SECONDS,
         text,
@@ -18,6 +20,7 @@ def _row(resource: str, word: str, kernel: str, text: str) -> Metric:
         v1=source,
         v2=source,
         pod=PodValue.LONE,
+        cadvisor=Cadvisor(f"container_{name}"),
     )
 
 

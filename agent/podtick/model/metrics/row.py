@@ -12,6 +12,8 @@ A stored value is an unsigned 64-bit integer in the unit's base (see `Unit`). Tw
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
+from podtick.model.metrics.cadvisor import Cadvisor
+
 UNKNOWN = 2**64 - 1
 UNLIMITED = 2**64 - 2
 MAX_VALUE = 2**64 - 3
@@ -74,6 +76,9 @@ class Metric:
     `slow` rows are limits: read once a minute and whenever the roster says that they changed.
     `labels` are constant labels that tell rows of one name apart; `per` names the label (device) under which the
     latest tick is exposed piece by piece, while the history holds the sum.
+    `engine` is where the Engine API's stats have the same number: a path of names, or `blkio:LIST:OPERATION`, or
+    `networks:COUNTER`; lines of memory.stat need none, they have the kernel's names there too.
+    `cadvisor` is what cAdvisor calls the same number; `None` where it has no such thing.
     """
 
     name: str
@@ -90,6 +95,8 @@ class Metric:
     minus: tuple[str, str] | None = None
     labels: tuple[tuple[str, str], ...] = ()
     per: str | None = None
+    engine: str | None = None
+    cadvisor: Cadvisor | None = None
 
     def family(self, level: Level) -> str:
         """The full metric name at a level, such as `podtick_pod_cpu_usage_seconds_total`."""

@@ -1,5 +1,6 @@
 """What the roster knows of a container: not read from the kernel, told to the sampler, kept like any reading."""
 
+from podtick.model.metrics.cadvisor import Cadvisor
 from podtick.model.metrics.row import Kind, Level, Metric, PodValue, Unit
 
 STATES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
@@ -14,6 +15,7 @@ STATE = (
         (Level.CONTAINER, Level.POD),
         pod=PodValue.OWN,
         told=True,
+        cadvisor=Cadvisor("container_start_time_seconds", only_with="cpu_usage_seconds_total"),
     ),
     Metric(
         "restarts_total",
@@ -21,6 +23,24 @@ STATE = (
         Unit.COUNT,
         "Restarts that the engine or the kubelet has made.",
         (Level.CONTAINER, Level.POD),
+        told=True,
+    ),
+    Metric(
+        "cpu_request_cores",
+        Kind.GAUGE,
+        Unit.CORES,
+        "CPU that it asks for, in cores.",
+        (Level.CONTAINER, Level.POD),
+        pod=PodValue.OWN,
+        told=True,
+    ),
+    Metric(
+        "memory_request_bytes",
+        Kind.GAUGE,
+        Unit.BYTES,
+        "Memory that it asks for.",
+        (Level.CONTAINER, Level.POD),
+        pod=PodValue.OWN,
         told=True,
     ),
     Metric(

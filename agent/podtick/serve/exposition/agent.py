@@ -54,6 +54,17 @@ SELF_ROWS = (
     SelfRow("history_shortened_total", Kind.COUNTER, "Times the oldest readings had to go early (--history-bytes)."),
     SelfRow("refused_targets_total", Kind.COUNTER, "Containers and pods for which the history had no room."),
     SelfRow("clock_steps_total", Kind.COUNTER, "Times the wall clock was stepped."),
+    SelfRow(
+        "unidentified_containers",
+        Kind.GAUGE,
+        "Containers of pods that are served with what is known, as nobody has told their name.",
+    ),
+    SelfRow("kubernetes_pods", Kind.GAUGE, "Pods of this node that the API server tells of."),
+    SelfRow(
+        "kubernetes_age_seconds",
+        Kind.GAUGE,
+        "Time since the API server last said which pods there are, or that nothing changed; it says so each minute.",
+    ),
     SelfRow("sampler_starts_total", Kind.COUNTER, "Times the sampler process was started."),
     SelfRow("sampler_cpu_seconds_total", Kind.COUNTER, "CPU time used by the sampler process."),
     SelfRow("sampler_resident_memory_bytes", Kind.GAUGE, "Memory of the sampler process, shared history included."),

@@ -1,14 +1,14 @@
-"""The body of `/metrics`, block by block."""
+"""The bodies of `/metrics` and `/metrics/cadvisor`, block by block."""
 
 from collections.abc import Iterator
 from enum import StrEnum
+from typing import Protocol
 
 from podtick.serve.exposition.agent import AgentMetrics
 from podtick.serve.exposition.filters import Selection
 from podtick.serve.exposition.format import Format
-from podtick.serve.exposition.samples import SampleWriter
 from podtick.serve.health import DEAD_AFTER
-from podtick.serve.interfaces import Health, History
+from podtick.serve.interfaces import Health, History, Snapshot
 
 BLOCK = 128 * 1024
 """Characters of a block: short enough to make (below a millisecond) that the loop never stands still."""
@@ -21,10 +21,18 @@ class Coding(StrEnum):
     GZIP = "gzip"
 
 
-class Exposition:
-    """Everything that `/metrics` shows at one moment."""
+class Writer(Protocol):
+    """Writes the samples of one tick, under the names of its route."""
 
-    def __init__(self, history: History, samples: SampleWriter, agent: AgentMetrics, health: Health) -> None:
+    def write(self, snapshot: Snapshot, selection: Selection, text_format: Format) -> Iterator[str]:
+        """Text in pieces, each short to make."""
+        ...
+
+
+class Exposition:
+    """Everything that a route shows at one moment. `agent`: the agent's own metrics, where they belong to it."""
+
+    def __init__(self, history: History, samples: Writer, agent: AgentMetrics | None, health: Health) -> None:
         self._history = history
         self._health = health
         self._samples = samples
@@ -35,7 +43,7 @@ class Exposition:
         snapshot = self._history.latest()
         if snapshot is not None and self._health.tick_age() <= DEAD_AFTER:  # else nobody knows how things are now
             yield from self._samples.write(snapshot, selection, text_format)
-        if own := self._agent.write(selection, text_format):
+        if self._agent is not None and (own := self._agent.write(selection, text_format)):
             yield own
         if text_format.end:
             yield text_format.end

@@ -63,16 +63,19 @@ class Matcher:
             self._full = _compiled(pattern for pattern in patterns if pattern.startswith(_PREFIX))
             self._short = _compiled(pattern for pattern in patterns if not pattern.startswith(_PREFIX))
 
-    def wants(self, level: str, name: str) -> bool:
-        """Whether a metric is wanted; `name` is its full name.
+    def wants(self, level: str, name: str, alias: str | None = None) -> bool:
+        """Whether a metric is wanted; `name` is its full name, `alias` another one that it goes by.
 
         A pattern is held against what follows `podtick_LEVEL_`; the agent's own metrics are called `agent_...`. A
-        pattern that begins with `podtick_` is held against the whole name.
+        pattern that begins with `podtick_` is held against the whole name. An alias is held against all others, whole.
         """
         if self._everything:
             return True
         short = name.removeprefix(_PREFIX if level == AGENT else f"{_PREFIX}{level}_")
-        return bool((self._short and self._short.match(short)) or (self._full and self._full.match(name)))
+        return bool(
+            (self._short and (self._short.match(short) or (alias and self._short.match(alias))))
+            or (self._full and self._full.match(name))
+        )
 
 
 def parse_levels(text: str) -> frozenset[str]:

@@ -31,9 +31,12 @@ def header(name: str, row: Metric, text_format: Format) -> str:
     """The lines above a family's samples; `name` is the full name of its samples."""
     if text_format is Format.TEXT:
         return f"# HELP {name} {_escape_help(row.help)}\n# TYPE {name} {row.kind}\n"
-    family = name.removesuffix("_total") if row.kind is Kind.COUNTER else name
+    family, kind = name, str(row.kind)
+    if row.kind is Kind.COUNTER:
+        # A counter of cAdvisor's that has another ending would be renamed, were it called one.
+        family, kind = (name.removesuffix("_total"), kind) if name.endswith("_total") else (name, "unknown")
     unit = unit_of(family, row.unit)
-    lines = [f"# TYPE {family} {row.kind}\n"]
+    lines = [f"# TYPE {family} {kind}\n"]
     if unit:
         lines.append(f"# UNIT {family} {unit}\n")
     lines.append(f"# HELP {family} {_escape_quoted(row.help)}\n")
@@ -59,12 +62,10 @@ def label_pair(name: str, value: str) -> str:
 
 
 def exact(value: int, divisor: int) -> str:
-    """`value / divisor` (a power of ten) as the shortest exact decimal."""
+    """`value / divisor` (a power of ten) as the shortest exact decimal, with a fraction as a float's `repr` has it."""
     whole, rest = divmod(value, divisor)
-    if not rest:
-        return str(whole)
     digits = len(str(divisor)) - 1
-    return f"{whole}.{rest:0{digits}d}".rstrip("0")
+    return f"{whole}.{f'{rest:0{digits}d}'.rstrip('0') or '0'}"
 
 
 def number(value: int, divisor: int) -> str:

@@ -5,17 +5,22 @@ from dataclasses import dataclass
 
 from podtick.model.metrics.row import Level
 from podtick.serve.exposition.format import label_pair
+from podtick.serve.exposition.info import info_labels
 from podtick.serve.interfaces import Roster, Target
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A target's slot, its first tick, its namespace, and its labels as they stand between name and value: `{...} `."""
+    """A target's slot, its first tick, its namespace, and its labels as they stand between name and value: `{...} `.
+
+    `info`: the labels of its info metric, in the same form.
+    """
 
     slot: int
     first: int
     namespace: str
     text: str
+    info: str
 
 
 def labels_of(target: Target) -> str:
@@ -29,8 +34,10 @@ def labels_of(target: Target) -> str:
 class LabelCache:
     """The labels of every target, kept until the roster's version changes."""
 
-    def __init__(self, roster: Roster) -> None:
+    def __init__(self, roster: Roster, node: str) -> None:
+        """`node`: the node's name."""
         self._roster = roster
+        self._node = node
         self._version: int | None = None
         self._labelled: dict[Level, list[Labelled]] = {}
 
@@ -44,12 +51,14 @@ class LabelCache:
             self._labelled = {}
             self._version = version
         if level not in self._labelled:
-            self._labelled[level] = [
-                Labelled(target.slot, target.first, target.namespace, labels_of(target))
-                for target in self._roster.targets(level)
-            ]
+            self._labelled[level] = [self._of(target) for target in self._roster.targets(level)]
         return [
             one
             for one in self._labelled[level]
             if one.first <= number and (namespaces is None or one.namespace in namespaces)
         ]
+
+    def _of(self, target: Target) -> Labelled:
+        labels = labels_of(target)
+        info = info_labels(target.level, labels, self._node, target.facts)
+        return Labelled(target.slot, target.first, target.namespace, labels, info)

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Protocol
 
 from podtick.model.metrics.row import UNKNOWN, UNLIMITED, Level, Metric
 from podtick.model.metrics.state import STATES
 from podtick.model.metrics.table import NODE_COLUMN, TARGET_COLUMN, rows_at
-from podtick.serve.exposition.filters import Selection
+from podtick.serve.exposition.filters import Matcher, Selection
 from podtick.serve.exposition.format import FLOAT_EXACT_BELOW, Format, exact, header, label_pair, number
+from podtick.serve.exposition.info import INFO
 from podtick.serve.exposition.labels import LabelCache, Labelled
 from podtick.serve.interfaces import Snapshot
 
@@ -30,10 +32,16 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class DeviceParsers:
-    """How the pieces of the node's disks and interfaces are read."""
+    """How the texts of disks and interfaces are read: the node's two, a container's block I/O, a pod's net/dev.
+
+    `names`: the names of devices by number (`MAJ:MIN`), from the node's diskstats.
+    """
 
     diskstats: DeviceParser
     net_dev: DeviceParser
+    block: DeviceParser
+    pod_net_dev: DeviceParser
+    names: Callable[[bytes], Mapping[str, str]]
 
 
 def families(level: Level) -> tuple[Family, ...]:
@@ -69,12 +77,22 @@ class SampleWriter:
                 pieces = self._node(wanted, snapshot)
             else:
                 pieces = _targets(wanted, snapshot, labelled[level])
-            yield from _with_headers(pieces, text_format)
+            yield from with_headers(pieces, text_format)
+            if targets := labelled.get(level):
+                yield from _info(level, matcher, targets, text_format)
 
     def _node(self, wanted: Sequence[Family], snapshot: Snapshot) -> Iterator[tuple[Family, str]]:
         devices = _Devices(self._parsers, snapshot)
         for family in wanted:
             yield family, "".join(_node_line(family.name, row, snapshot, devices) for row in family.rows)
+
+
+def _info(level: Level, matcher: Matcher, targets: Sequence[Labelled], text_format: Format) -> Iterator[str]:
+    row, _ = INFO[level]
+    name = row.family(level)
+    if matcher.wants(level, name):
+        yield header(name, row, text_format)
+        yield "".join([f"{name}{each.info}1\n" for each in targets])
 
 
 class _Devices:
@@ -99,7 +117,8 @@ class _Devices:
                 yield device, value
 
 
-def _with_headers(pieces: Iterator[tuple[Family, str]], text_format: Format) -> Iterator[str]:
+def with_headers(pieces: Iterator[tuple[Family, str]], text_format: Format) -> Iterator[str]:
+    """The lines of families, those of one after another, below its header; a family without lines has none."""
     started: Family | None = None
     for family, lines in pieces:
         if not lines:
@@ -111,49 +130,77 @@ def _with_headers(pieces: Iterator[tuple[Family, str]], text_format: Format) -> 
             yield header(family.name, family.rows[0], text_format) + lines
 
 
+class Placed(Protocol):
+    """A target's slot, and its labels as they stand between name and value."""
+
+    @property
+    def slot(self) -> int: ...  # noqa: D102
+
+    @property
+    def text(self) -> str: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some targets, split into what is looked up and what is written."""
+
+    slots: list[int]
+    labels: list[str]
+
+
+def in_batches(snapshot: Snapshot, labelled: Sequence[Placed], size: int = BATCH) -> list[Batch]:
+    """The targets that have a place in this tick, some at a time."""
+    places = len(snapshot.column(0))
+    known = [one for one in labelled if one.slot < places]
+    return [
+        Batch([one.slot for one in some], [one.text for one in some])
+        for some in (known[start : start + size] for start in range(0, len(known), size))
+    ]
+
+
 def _targets(
     wanted: Sequence[Family], snapshot: Snapshot, labelled: Sequence[Labelled]
 ) -> Iterator[tuple[Family, str]]:
-    batches = [labelled[start : start + BATCH] for start in range(0, len(labelled), BATCH)]
+    batches = in_batches(snapshot, labelled)
     for family in wanted:
         (row,) = family.rows
-        column = _values(row, snapshot)
+        column = values_of(row, snapshot)
         for batch in batches:
-            yield family, _target_lines(family.name, row, column, batch)
+            yield family, target_lines(family.name, row, column, batch)
 
 
-def _values(row: Metric, snapshot: Snapshot) -> list[int]:
+def values_of(row: Metric, snapshot: Snapshot) -> list[int]:
+    """A row's values by slot, those of a difference computed."""
     if row.minus is None:
         return snapshot.column(TARGET_COLUMN[row.key])
     first, second = (snapshot.column(TARGET_COLUMN[key]) for key in row.minus)
     return [UNKNOWN if a >= UNLIMITED or b >= UNLIMITED else max(a - b, 0) for a, b in zip(first, second, strict=True)]
 
 
-def _target_lines(name: str, row: Metric, column: Sequence[int], batch: Sequence[Labelled]) -> str:
-    size = len(column)
+def target_lines(name: str, row: Metric, column: Sequence[int], batch: Batch) -> str:
+    """One line per target that is known. A body of many samples is made in here: each step is one pass in C."""
+    labels, values = batch.labels, [column[slot] for slot in batch.slots]
+    largest = max(values)
     if row.per == "state":
-        return "".join(_state_line(name, column[one.slot], one.text) for one in batch if one.slot < size)
-    if row.unit.divisor == 1:
-        return "".join(
-            [
-                f"{name}{one.text}{value}\n"
-                for one in batch
-                if one.slot < size and (value := column[one.slot]) < UNLIMITED
-            ]
-        )
-    divisor = row.unit.divisor
-    lines = [
-        f"{name}{one.text}{value / divisor if value < FLOAT_EXACT_BELOW else exact(value, divisor)}\n"
-        for one in batch
-        if one.slot < size and (value := column[one.slot]) < UNLIMITED
-    ]
-    return "".join(lines).replace(".0\n", "\n")
-
-
-def _state_line(name: str, value: int, labels: str) -> str:
-    if value >= len(STATES):
-        return ""
-    return f'{name}{labels[:-2]},state="{STATES[value]}"}} 1\n'
+        lines = [
+            f'{text[:-2]},state="{STATES[value]}"}} 1'
+            for text, value in zip(labels, values, strict=True)
+            if value < len(STATES)
+        ]
+    else:
+        if largest >= UNLIMITED:
+            known = [pair for pair in zip(labels, values, strict=True) if pair[1] < UNLIMITED]
+            labels, values = [text for text, _ in known], [value for _, value in known]
+            largest = max(values, default=0)
+        divisor = row.unit.divisor
+        if divisor == 1:
+            lines = [f"{text}{value}" for text, value in zip(labels, values, strict=True)]
+        elif largest < FLOAT_EXACT_BELOW:
+            lines = [text + repr(value / divisor) for text, value in zip(labels, values, strict=True)]
+        else:
+            lines = [text + exact(value, divisor) for text, value in zip(labels, values, strict=True)]
+    between = f"\n{name}"
+    return f"{name}{between.join(lines)}\n" if lines else ""
 
 
 def _node_line(name: str, row: Metric, snapshot: Snapshot, devices: _Devices) -> str:

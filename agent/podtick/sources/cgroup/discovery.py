@@ -2,6 +2,9 @@
 
 A container is known by the name of its folder, never by a path alone: what `/proc/PID/cgroup` says depends on the
 cgroup namespace of whoever reads it (`/../..` in a container), and a PID may be another process's by now.
+
+Whole trees are looked through, once a second where nobody names containers: folders are texts here until they are a
+result, as a `Path` for each of a thousand cgroups costs several times what the kernel does.
 """
 
 import os
@@ -23,6 +26,7 @@ from podtick.sources.cgroup.mounts import (
 WALK_DEPTH = 12
 WALK_FOLDERS = 20_000
 _LEAF_LINKS = 2
+_BEGINNING = 64  # bytes that tell whether there is a process at all
 _ID = re.compile(r"[0-9a-f]{64}")
 _SHAPES = (
     *("docker/{0}", "system.slice/docker-{0}.scope"),
@@ -81,8 +85,10 @@ def locate_path(mounts: CgroupMounts, path: str) -> CgroupPaths | None:
     relative = path.strip("/")
     if ".." in relative.split("/"):
         return None
-    folders = ((name, _first_cgroup(mount.point, [relative])) for name, mount in mounts.hierarchies())
-    found = {name: folder for name, folder in folders if folder is not None}
+    found: dict[str, str] = {}
+    for point, names in _trees(mounts).items():
+        if (folder := _first_cgroup(point, [relative])) is not None:
+            found.update(dict.fromkeys(names, folder))
     return _paths(mounts, found) if found else None
 
 
@@ -92,13 +98,12 @@ def list_cgroups(mounts: CgroupMounts, root: str = "/", depth: int = WALK_DEPTH)
     For a machine whose containers nobody can name. Bounded like the walk for a container, in each hierarchy.
     """
     seen: set[str] = set()
-    for name, mount in mounts.hierarchies():
-        if name == UNIFIED and mounts.version == 1:
+    for point, names in _trees(mounts).items():
+        if names == [UNIFIED] and mounts.version == 1:
             continue
-        top = mount.point / root.strip("/")
-        for folder, children in _folders(top, depth):
-            path = f"/{folder.relative_to(mount.point)}"
-            if children or path in seen or folder == mount.point or not _populated(folder):
+        for folder, children in _folders(_below(point, root.strip("/")), depth):
+            path = f"/{_relative(folder, point)}"
+            if children or path in seen or folder == point or not _populated(folder):
                 continue
             seen.add(path)
             if (paths := locate_path(mounts, path)) is not None:
@@ -138,40 +143,57 @@ def _joined(mount: Mount, view: str, container_id: str) -> list[str]:
     return [path.removeprefix(f"{inside}/"), path] if inside else [path]
 
 
-def _first_cgroup(point: Path, tried: list[str]) -> Path | None:
+def _trees(mounts: CgroupMounts) -> dict[str, list[str]]:
+    """The mount points, each with the controllers that are mounted there, in the order to search them."""
+    trees: dict[str, list[str]] = {}
+    for name, mount in mounts.hierarchies():
+        trees.setdefault(str(mount.point), []).append(name)
+    return trees
+
+
+def _below(folder: str, relative: str) -> str:
+    return f"{folder}/{relative}" if relative else folder
+
+
+def _relative(folder: str, point: str) -> str:
+    return folder[len(point) :].lstrip("/")
+
+
+def _first_cgroup(point: str, tried: list[str]) -> str | None:
     """Return the first of these folders below the mount point that is a cgroup."""
     for relative in tried:
-        folder = point / relative
+        folder = _below(point, relative)
         try:
-            os.stat(folder / "cgroup.procs")
+            os.stat(f"{folder}/cgroup.procs")
         except OSError:  # not there, not ours to see, or a name too long to exist
             continue
         return folder
     return None
 
 
-def _guessed(mounts: CgroupMounts, container_id: str, views: dict[str, str], shapes: list[str]) -> dict[str, Path]:
+def _guessed(mounts: CgroupMounts, container_id: str, views: dict[str, str], shapes: list[str]) -> dict[str, str]:
     """Try in every hierarchy what its process shows, then where it was found in another one, then the shapes."""
-    found: dict[str, Path] = {}
+    found: dict[str, str] = {}
     likely: list[str] = []
     for name, mount in mounts.hierarchies():
+        point = str(mount.point)
         tried = [*_joined(mount, views.get(name, ""), container_id), *likely, *shapes]
-        if (folder := _first_cgroup(mount.point, tried)) is not None:
+        if (folder := _first_cgroup(point, tried)) is not None:
             found[name] = folder
-            likely.append(str(folder.relative_to(mount.point)))
+            likely.append(_relative(folder, point))
     return found
 
 
 def _walked(mounts: CgroupMounts, container_id: str) -> str | None:
     """Look through the hierarchies, each once, for the container's folder; its path in the first that has it."""
-    for point in dict.fromkeys(mount.point for _, mount in mounts.hierarchies()):
+    for point in _trees(mounts):
         for folder, _ in _folders(point, WALK_DEPTH):
-            if carries_id(folder.name, container_id):
-                return str(folder.relative_to(point))
+            if container_id in folder and carries_id(folder.rpartition("/")[2], container_id):
+                return _relative(folder, point)
     return None
 
 
-def _folders(top: Path, depth: int) -> Iterator[tuple[Path, bool]]:
+def _folders(top: str, depth: int) -> Iterator[tuple[str, bool]]:
     """Yield `top` and the folders below, the less deep first, and whether each has children of its own."""
     waiting = deque([(top, 0)])
     left = WALK_FOLDERS
@@ -188,23 +210,25 @@ def _folders(top: Path, depth: int) -> Iterator[tuple[Path, bool]]:
             continue
         yield folder, bool(children)
         if level < depth:
-            waiting.extend((folder / name, level + 1) for name in children)
+            waiting.extend((f"{folder}/{name}", level + 1) for name in children)
 
 
-def _populated(folder: Path) -> bool:
+def _populated(folder: str) -> bool:
     """Say whether a cgroup has processes: `cgroup.procs`, empty in a foreign PID namespace, or `pids.current`."""
     for name in ("cgroup.procs", "pids.current"):
         try:
-            text = (folder / name).read_text().strip()
+            with open(f"{folder}/{name}", "rb", buffering=0) as file:
+                text = file.read(_BEGINNING).strip()
         except OSError:
             continue
-        if text and (name == "cgroup.procs" or text != "0"):
+        if text and (name == "cgroup.procs" or text != b"0"):
             return True
     return False
 
 
-def _paths(mounts: CgroupMounts, found: dict[str, Path]) -> CgroupPaths:
+def _paths(mounts: CgroupMounts, found: dict[str, str]) -> CgroupPaths:
+    made = {folder: Path(folder) for folder in found.values()}
     if mounts.version == 2:
-        return CgroupPaths(2, unified=found[UNIFIED])
-    named = {controller: found.get(controller) for controller in V1_CONTROLLERS}
-    return CgroupPaths(1, **named, unified=found.get(UNIFIED))
+        return CgroupPaths(2, unified=made[found[UNIFIED]])
+    named = {controller: made.get(found.get(controller, "")) for controller in V1_CONTROLLERS}
+    return CgroupPaths(1, **named, unified=made.get(found.get(UNIFIED, "")))

@@ -12,7 +12,8 @@ _CLASSES: dict[str | None, QosClass] = {None: "Guaranteed", "burstable": "Bursta
 _CGROUPFS_POD = re.compile(r"/kubepods(?:/(burstable|besteffort))?/pod([0-9A-Za-z_-]+)(?=/|$)")
 # systemd repeats every ancestor's name in a slice's; a dash separates, so the UID's own dashes are underscores.
 _SYSTEMD_POD = re.compile(r"/(?:[^/]*-)?kubepods(?:-(burstable|besteffort))?-pod([0-9A-Za-z_]+)\.slice(?=[/:]|$)")
-_CONTAINER = re.compile(r"[/:](?:[a-z][a-z-]*[-:])?([0-9a-f]{64})(?:\.scope)?(?=/|$)")
+# Not of CRI-O's monitor, which may lie beside its container: crio-conmon-ID.scope.
+_CONTAINER = re.compile(r"[/:](?!crio-conmon-)(?:[a-z][a-z-]*[-:])?([0-9a-f]{64})(?:\.scope)?(?=/|$)")
 
 
 class KubepodsPath(NamedTuple):

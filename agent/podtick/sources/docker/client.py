@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import errno
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
-from ssl import SSLContext
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from ssl import SSLContext, SSLError
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -19,39 +17,33 @@ from podtick.sources.docker.errors import (
     EngineProtocolError,
     EngineUnavailableError,
     Trouble,
-    UnsupportedApiError,
-    one_line,
+    engine_message,
+    hung_up,
+    unreachable,
 )
+from podtick.sources.docker.tls import CLIENT_HINT, explain
+from podtick.sources.docker.versions import EngineInfo, negotiate
+from podtick.sources.texts import one_line
 
 T = TypeVar("T")
-OLDEST_API = (1, 24)
-NEWEST_API = (1, 51)
 SMALL_BYTES = 64 * 1024
-_FIRST_MIN_API = "1.12"  # engines before MinAPIVersion existed go back at least this far
 _CONNECTIONS = 8
 _CHUNK = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class EngineInfo:
-    """Which engine answers: its own version, and the API version that we speak with it."""
-
-    version: str
-    api_version: str
 
 
 class EngineClient:
     """Asks one engine; use it as `async with EngineClient(endpoint) as client`.
 
     Entering negotiates the API version. `timeout` bounds each whole request, in seconds, connecting and
-    reading the body included. Every method raises an `DockerError` and no other error.
+    reading the body included; at most `connections` are open at once. Every method raises a `DockerError` and
+    no other error.
     """
 
-    def __init__(self, endpoint: Endpoint, *, timeout: float = 10.0, ssl: SSLContext | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, *, timeout: float = 10.0, connections: int = _CONNECTIONS) -> None:
         self._endpoint = endpoint
         self._timeout = timeout
-        self._ssl = ssl
-        self._origin = f"{'https' if ssl else 'http'}://{endpoint.authority}"
+        self._connections = connections
+        self._origin = f"{endpoint.scheme}://{endpoint.authority}"
         self._stack = contextlib.AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None
         self._engine: EngineInfo | None = None
@@ -107,9 +99,9 @@ class EngineClient:
                     response = await stack.enter_async_context(self._request(whole, params, None))
                     stack.callback(response.close)
                     await self._check_status(response, path)
-            yield self._chunks(response, path)
+            yield await stack.enter_async_context(contextlib.aclosing(self._chunks(response, path)))
 
-    async def _chunks(self, response: aiohttp.ClientResponse, path: str) -> AsyncIterator[bytes]:
+    async def _chunks(self, response: aiohttp.ClientResponse, path: str) -> AsyncGenerator[bytes, None]:
         while True:
             with self._plain_errors(path):
                 try:
@@ -123,9 +115,10 @@ class EngineClient:
     def _open(self) -> aiohttp.ClientSession:
         connector: aiohttp.BaseConnector
         if self._endpoint.socket_path:
-            connector = aiohttp.UnixConnector(self._endpoint.socket_path, limit=_CONNECTIONS)
+            connector = aiohttp.UnixConnector(self._endpoint.socket_path, limit=self._connections)
         else:
-            connector = aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=self._ssl or True)
+            tls: SSLContext | bool = self._endpoint.tls.context() if self._endpoint.tls else True
+            connector = aiohttp.TCPConnector(limit=self._connections, ssl=tls)
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -164,7 +157,9 @@ class EngineClient:
     async def _check_status(self, response: aiohttp.ClientResponse, path: str) -> None:
         if response.status != 200:
             start = await response.content.read(_CHUNK)
-            raise EngineError(response.status, f"{self._endpoint} {path}: HTTP {response.status}: {_message(start)}")
+            raise EngineError(
+                response.status, f"{self._endpoint} {path}: HTTP {response.status}: {engine_message(start)}"
+            )
 
     @contextlib.contextmanager
     def _plain_errors(self, path: str) -> Iterator[None]:
@@ -174,65 +169,28 @@ class EngineClient:
             raise EngineUnavailableError(
                 Trouble.TIMEOUT, f"{self._endpoint} did not answer {path} in time: is the engine hanging?"
             ) from None
+        except (aiohttp.ClientConnectorSSLError, aiohttp.ClientConnectorCertificateError) as error:
+            raise EngineUnavailableError(Trouble.TLS, f"{self._endpoint}: {_tls(error)}") from None
         except aiohttp.ClientConnectorError as error:
-            raise _unreachable(self._endpoint, error.os_error) from None
+            if hung_up(error.os_error):
+                raise self._closed(path, error.os_error) from None
+            raise unreachable(self._endpoint, error.os_error) from None
         except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:
             raise EngineProtocolError(f"{self._endpoint} {path}: not HTTP: {one_line(str(error))}") from None
         except aiohttp.ClientPayloadError:
             raise EngineProtocolError(f"{self._endpoint} {path}: the answer ended half-way") from None
+        except SSLError as error:
+            raise EngineUnavailableError(Trouble.TLS, f"{self._endpoint}: {explain(error)}") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise EngineUnavailableError(
-                Trouble.DISCONNECTED, f"{self._endpoint} closed the connection during {path} ({one_line(str(error))})"
-            ) from None
+            raise self._closed(path, error) from None
+
+    def _closed(self, path: str, error: Exception) -> EngineUnavailableError:
+        said = one_line(str(error)) + (CLIENT_HINT if self._endpoint.tls else "")
+        return EngineUnavailableError(
+            Trouble.DISCONNECTED, f"{self._endpoint} closed the connection during {path} ({said})"
+        )
 
 
-def negotiate(version: wire.Version) -> EngineInfo:
-    """Pick the newest API version that both sides speak; raises `UnsupportedApiError`."""
-    newest, oldest = _number(version.api_version), _number(version.min_api_version or _FIRST_MIN_API)
-    if newest is None or oldest is None:
-        raise EngineProtocolError("/version names no API version: is this a container engine?")
-    if newest < OLDEST_API or oldest > NEWEST_API:
-        ours = f"{_dotted(OLDEST_API)} to {_dotted(NEWEST_API)}"
-        theirs = f"{_dotted(oldest)} to {_dotted(newest)}"
-        raise UnsupportedApiError(f"the engine speaks API {theirs}, podtick {ours}: one of the two needs an upgrade")
-    return EngineInfo(wire.cut(version.version), _dotted(min(newest, NEWEST_API)))
-
-
-def _number(text: str | None) -> tuple[int, int] | None:
-    major, _, minor = (text or "").partition(".")
-    if not (major.isascii() and major.isdigit() and minor.isascii() and minor.isdigit() and len(minor) < 6):
-        return None
-    return int(major[:6]), int(minor)
-
-
-def _dotted(number: tuple[int, int]) -> str:
-    return f"{number[0]}.{number[1]}"
-
-
-def _message(body: bytes) -> str:
-    """Return what the engine says about its error: `{"message": ...}`, or the start of the text."""
-    try:
-        message = msgspec.json.decode(body, type=dict[str, str]).get("message", "")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        message = body.decode(errors="replace")
-    return one_line(message) or "no message"
-
-
-def _unreachable(endpoint: Endpoint, error: OSError) -> EngineUnavailableError:
-    match error.errno:
-        case errno.ENOENT | errno.ENOTDIR:
-            return EngineUnavailableError(
-                Trouble.MISSING, f"{endpoint}: no such socket: is an engine installed, its directory mounted?"
-            )
-        case errno.EACCES | errno.EPERM:
-            return EngineUnavailableError(
-                Trouble.DENIED, f"{endpoint}: permission denied: run as a member of the socket's group"
-            )
-        case errno.ECONNREFUSED:
-            return EngineUnavailableError(
-                Trouble.REFUSED,
-                f"{endpoint}: connection refused: nothing listens there, is the engine running?",
-            )
-        case _:
-            said = error.strerror or str(error)
-            return EngineUnavailableError(Trouble.OTHER, f"{endpoint}: cannot connect: {one_line(said)}")
+def _tls(error: aiohttp.ClientConnectorSSLError | aiohttp.ClientConnectorCertificateError) -> str:
+    cause = error.certificate_error if isinstance(error, aiohttp.ClientConnectorCertificateError) else error.os_error
+    return explain(cause) if isinstance(cause, SSLError) else one_line(str(cause))

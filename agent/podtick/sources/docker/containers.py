@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from podtick.model.metrics.row import UNLIMITED
 from podtick.sources.docker import wire
 from podtick.sources.docker.client import EngineClient
 from podtick.sources.docker.errors import EngineError, EngineProtocolError
@@ -15,6 +16,8 @@ MOST_LABELS = 64
 KUBERNETES_LABELS = ("io.kubernetes.", "annotation.io.kubernetes.")
 _ID = re.compile(r"[0-9a-f]{64}")
 _NOT_FOUND = 404
+_BILLION = 1_000_000_000
+_DEFAULT_PERIOD = 100_000  # microseconds; the kernel's, which an engine that is told a quota alone leaves as it is
 _MOST = 1 << 31  # of a PID, and of what an engine counts
 
 ContainerState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
@@ -49,7 +52,7 @@ class ContainerDetails:
     `started_at_ns` and `finished_at_ns` are unix nanoseconds of the latest start and the latest end: a
     container that runs again keeps its former end. `exit_code` belongs to that end and is `None` while it
     runs. `network_mode` is `host`, `none`, `bridge`, `container:ID` or a network's name. Texts are
-    foreign: up to 4 KiB of anything that is UTF-8.
+    foreign: up to 4 KiB of anything that is UTF-8. `limits` are those the engine was asked for, by `Metric.key`.
     """
 
     id: str
@@ -65,6 +68,7 @@ class ContainerDetails:
     restart_count: int | None
     network_mode: str
     cgroup_parent: str
+    limits: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 def is_kubernetes_label(key: str) -> bool:
@@ -129,7 +133,7 @@ def details_from_summary(summary: ContainerSummary) -> ContainerDetails:
 def _summary(listed: wire.Listed, keep_label: LabelFilter) -> ContainerSummary:
     return ContainerSummary(
         id=checked_id(listed.id),
-        name=_own_name(listed.names),
+        name=own_name(listed.names),
         image=wire.cut(listed.image),
         labels=_labels(listed.labels, keep_label),
         state=_STATES.get(listed.state or ""),
@@ -156,10 +160,11 @@ def _details(found: wire.Inspected, keep_label: LabelFilter) -> ContainerDetails
         restart_count=found.restart_count if 0 <= (found.restart_count or 0) < _MOST else None,
         network_mode=_network_mode(host.network_mode),
         cgroup_parent=wire.cut(host.cgroup_parent),
+        limits=_limits(host) if found.host_config else {},
     )
 
 
-def _own_name(names: list[str] | None) -> str:
+def own_name(names: list[str] | None) -> str:
     """Pick a container's own name: its links have names like `/other/alias`."""
     own = [name for name in names or () if "/" not in name.removeprefix("/")]
     return wire.cut(own[0].removeprefix("/")) if own else ""
@@ -176,6 +181,13 @@ def _exit_code(state: wire.State) -> int | None:
         return None
     ended = wire.unix_ns(state.finished_at) is not None
     return state.exit_code if ended or state.exit_code else None
+
+
+def _limits(host: wire.HostConfig) -> dict[str, int]:
+    """Zero, or less, or nothing said, means without limit."""
+    cpu = host.nano_cpus or (host.cpu_quota or 0) * _BILLION // (host.cpu_period or _DEFAULT_PERIOD)
+    limits = {"spec_cpu_limit_cores": cpu, "spec_memory_limit_bytes": host.memory, "threads_max": host.pids_limit}
+    return {key: limit if limit and 0 < limit < UNLIMITED else UNLIMITED for key, limit in limits.items()}
 
 
 def _network_mode(mode: str | None) -> str:

@@ -1,6 +1,6 @@
 """Where an engine listens: `unix:///path`, `tcp://HOST:PORT` or `http://HOST:PORT`.
 
-The forms are those of the `docker` command's `DOCKER_HOST`.
+The forms are those of the `docker` command's `DOCKER_HOST`; TLS is asked for as there, see `tls.py`.
 """
 
 import ipaddress
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from podtick.sources.docker.errors import EndpointError
+from podtick.sources.docker.tls import TLS_PORT, TlsFiles
 
 DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
 _PORT = 2375
@@ -21,14 +22,30 @@ _WORKS = "unix:///PATH and tcp://HOST:PORT work"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An engine's address: either `socket_path`, or `host` and `port`."""
+    """An engine's address: either `socket_path`, or `host` and `port` (`None`: the usual), with TLS or without."""
 
     socket_path: str | None = None
     host: str = ""
-    port: int = _PORT
+    port: int | None = None
+    tls: TlsFiles | None = None
 
     def __str__(self) -> str:
         return f"unix://{self.socket_path}" if self.socket_path else f"tcp://{self.authority}"
+
+    @property
+    def local(self) -> bool:
+        """Whether the engine is surely on this machine."""
+        if self.socket_path or self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def scheme(self) -> str:
+        """`http` or `https`."""
+        return "https" if self.tls else "http"
 
     @property
     def authority(self) -> str:
@@ -36,7 +53,8 @@ class Endpoint:
         if self.socket_path:
             return "docker"
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        usual = TLS_PORT if self.tls else _PORT
+        return f"{host}:{self.port or usual}"
 
 
 def parse_endpoint(text: str) -> Endpoint:
@@ -51,7 +69,7 @@ def parse_endpoint(text: str) -> Endpoint:
         case "tcp" | "http":
             return _tcp(text)
         case "https":
-            raise EndpointError(f"engine address {_shown(text)}: TLS is not supported: {_WORKS}")
+            raise EndpointError(f"engine address {_shown(text)}: write tcp://HOST:PORT and set DOCKER_TLS_VERIFY=1")
         case _:
             raise EndpointError(f"engine address {_shown(text)}: {scheme[:20]}:// is not supported: {_WORKS}")
 
@@ -59,7 +77,9 @@ def parse_endpoint(text: str) -> Endpoint:
 def _unix(path: str) -> Endpoint:
     if not path.startswith("/"):
         raise EndpointError(f"engine socket {_shown(path)} is not an absolute path: write unix:///PATH")
-    if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH or "\0" in path:
+    if not path.isprintable():  # nor are bytes that are no UTF-8
+        raise EndpointError(f"engine socket {_shown(path)}: a path with such characters cannot be used")
+    if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
         raise EndpointError(f"engine socket {_shown(path)}: a socket path has at most {_LONGEST_SOCKET_PATH} bytes")
     return Endpoint(socket_path=path)
 
@@ -72,7 +92,7 @@ def _tcp(text: str) -> Endpoint:
         raise EndpointError(f"engine address {_shown(text)}: {error}: write tcp://HOST:PORT") from None
     if wrong := _surplus(url):
         raise EndpointError(f"engine address {_shown(text)}: {wrong}: write tcp://HOST:PORT")
-    return Endpoint(host=url.hostname or "", port=_PORT if port is None else port)
+    return Endpoint(host=url.hostname or "", port=port)
 
 
 def _surplus(url: SplitResult) -> str | None:

@@ -1,15 +1,15 @@
 """What can go wrong between us and an engine; each message says what, where and what to do."""
 
+import errno
 from enum import StrEnum
+
+import msgspec
+
+from podtick.sources.texts import one_line
 
 
 class DockerError(Exception):
     """Anything that keeps an engine from answering; the common name of the four kinds below."""
-
-
-def one_line(text: str) -> str:
-    """Return foreign text as it may stand in a message: short, on one line, without control characters."""
-    return "".join(char if char.isprintable() else "?" for char in " ".join(text[:1000].split()))[:200]
 
 
 class Trouble(StrEnum):
@@ -20,6 +20,7 @@ class Trouble(StrEnum):
     DENIED = "denied"
     TIMEOUT = "timeout"
     DISCONNECTED = "disconnected"
+    TLS = "tls"
     OTHER = "other"
 
 
@@ -49,3 +50,38 @@ class UnsupportedApiError(DockerError):
 
 class EndpointError(ValueError):
     """A `--docker-host` or `DOCKER_HOST` that names no engine we can talk to."""
+
+
+def engine_message(body: bytes) -> str:
+    """Return what the engine says about its error: `{"message": ...}`, or the start of the text."""
+    try:
+        message = msgspec.json.decode(body, type=dict[str, str]).get("message", "")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        message = body.decode(errors="replace")
+    return one_line(message) or "no message"
+
+
+def unreachable(endpoint: object, error: OSError) -> EngineUnavailableError:
+    """Say why the engine at `endpoint` could not be connected to."""
+    match error.errno:
+        case errno.ENOENT | errno.ENOTDIR:
+            return EngineUnavailableError(
+                Trouble.MISSING, f"{endpoint}: no such socket: is an engine installed, its directory mounted?"
+            )
+        case errno.EACCES | errno.EPERM:
+            return EngineUnavailableError(
+                Trouble.DENIED, f"{endpoint}: permission denied: run as a member of the socket's group"
+            )
+        case errno.ECONNREFUSED:
+            return EngineUnavailableError(
+                Trouble.REFUSED,
+                f"{endpoint}: connection refused: nothing listens there, is the engine running?",
+            )
+        case _:
+            said = error.strerror or str(error)
+            return EngineUnavailableError(Trouble.OTHER, f"{endpoint}: cannot connect: {one_line(said)}")
+
+
+def hung_up(error: OSError) -> bool:
+    """Whether somebody was there, and ended the connection: also while it was made, as over a certificate."""
+    return error.errno in (errno.ECONNRESET, errno.EPIPE)

@@ -5,7 +5,7 @@ quiet engine sends nothing for hours; that the engine still lives is proven besi
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -14,12 +14,16 @@ import msgspec
 from podtick.sources.docker import wire
 from podtick.sources.docker.client import EngineClient
 from podtick.sources.docker.containers import checked_id
-from podtick.sources.docker.errors import EngineProtocolError
+from podtick.sources.docker.lines import LineSplitter
 
 LINE_BYTES = 1024 * 1024
 
 EventKind = Literal["create", "start", "die", "oom", "destroy", "pause", "unpause", "rename", "update"]
-_KINDS: dict[str, EventKind] = {kind: kind for kind in get_args(EventKind)}
+_KINDS: dict[str, EventKind] = {kind: kind for kind in get_args(EventKind)} | {
+    # Podman's words: it says "die", and still finds it by its own only
+    "died": "die",
+    "remove": "destroy",
+}
 _FILTERS = msgspec.json.encode({"type": ["container"], "event": list(_KINDS)}).decode()
 
 
@@ -34,25 +38,6 @@ class ContainerEvent:
     exit_code: int | None
 
 
-class LineSplitter:
-    """Cuts a stream of bytes into lines and keeps at most one line's bytes."""
-
-    def __init__(self, limit_bytes: int = LINE_BYTES) -> None:
-        self._limit = limit_bytes
-        self._rest = bytearray()
-
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Return the lines that `chunk` completes; raises `EngineProtocolError` on an endless one."""
-        *lines, rest = (bytes(self._rest) + chunk).split(b"\n") if b"\n" in chunk else (chunk,)
-        if lines or not self._rest:
-            self._rest = bytearray(rest)
-        else:
-            self._rest += rest
-        if len(self._rest) > self._limit:
-            raise EngineProtocolError(f"/events: a line is longer than {self._limit} bytes")
-        return (line for line in lines if line.strip())
-
-
 @contextlib.asynccontextmanager
 async def container_events(client: EngineClient) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
     """Subscribe; entered once the engine has answered, so that a list asked for now misses nothing.
@@ -64,7 +49,7 @@ async def container_events(client: EngineClient) -> AsyncIterator[AsyncIterator[
 
 
 async def _events(chunks: AsyncIterator[bytes]) -> AsyncIterator[ContainerEvent]:
-    lines = LineSplitter()
+    lines = LineSplitter("/events", LINE_BYTES)
     async for chunk in chunks:
         for line in lines.feed(chunk):
             if event := parse_event(line):

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from podtick.sources.docker.client import EngineInfo
 from podtick.sources.docker.containers import ContainerDetails
 from podtick.sources.docker.events import ContainerEvent
+from podtick.sources.docker.versions import EngineInfo
 
 
 @dataclass(frozen=True, slots=True)

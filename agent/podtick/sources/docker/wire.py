@@ -11,7 +11,8 @@ from typing import TypeVar
 
 import msgspec
 
-from podtick.sources.docker.errors import EngineProtocolError, one_line
+from podtick.sources.docker.errors import EngineProtocolError
+from podtick.sources.texts import one_line
 
 T = TypeVar("T")
 TEXT_BYTES = 4096
@@ -29,6 +30,12 @@ class Version(_Wire, frozen=True):
     version: str | None = None
     api_version: str | None = None
     min_api_version: str | None = msgspec.field(default=None, name="MinAPIVersion")
+
+
+class Info(_Wire, frozen=True):
+    """`GET /info`, which tells of proxies and their passwords too."""
+
+    cgroup_driver: str | None = None
 
 
 class ListedHostConfig(_Wire, frozen=True):
@@ -73,6 +80,11 @@ class HostConfig(_Wire, frozen=True):
 
     network_mode: str | None = None
     cgroup_parent: str | None = None
+    memory: int | None = None
+    nano_cpus: int | None = msgspec.field(default=None, name="NanoCpus")
+    cpu_quota: int | None = None
+    cpu_period: int | None = None
+    pids_limit: int | None = None
 
 
 class Inspected(_Wire, frozen=True):
@@ -111,6 +123,7 @@ class Event(_Wire, frozen=True):
 
 
 VERSION = msgspec.json.Decoder(Version)
+INFO = msgspec.json.Decoder(Info)
 LIST = msgspec.json.Decoder(list[Listed] | None)
 INSPECT = msgspec.json.Decoder(Inspected)
 EVENT = msgspec.json.Decoder(Event)

@@ -49,6 +49,8 @@ VIRTUAL = (
 )
 """Beginnings of the names of interfaces that belong to pods, to bridges between them, or to nobody."""
 _VIRTUAL = tuple(name.encode() for name in VIRTUAL)
+LO = b"|bytes    packets errs drop fifo colls carrier compressed\n    lo:"
+"""The end of the head, and the first interface: where it stands there, the last one is another."""
 PAGED_BYTES = 3000
 """The kernel answers one read with at most a page of such a file; from this length on there may be more."""
 MOST_BYTES = 4 << 20
@@ -69,6 +71,12 @@ class NetworkFile:
 def interfaces(data: bytes) -> dict[str, dict[str, int]]:
     """Each interface's values by `KEYS`; a line of another shape is passed over."""
     return _interfaces(data, ())
+
+
+def pod_interfaces(data: bytes) -> dict[str, dict[str, int]]:
+    """The interfaces whose sums are `totals`: all but the loopback, and nothing of a text whose end is missing."""
+    found = interfaces(data) if data.endswith(b"\n") else {}
+    return {name: values for name, values in found.items() if name != "lo"}
 
 
 def real_interfaces(data: bytes) -> dict[str, dict[str, int]]:
@@ -94,6 +102,11 @@ def totals(data: bytes) -> Sequence[int]:
     sums: list[int] | None = None
     if not data.endswith(b"\n"):
         return UNKNOWN_TOTALS
+    if data.count(b":") == 2 and data.find(LO) > 0:  # lo and one more: nearly every pod
+        values = data[data.rfind(b":") + 1 :].split()
+        if len(values) == 16 and b"".join(values).isdigit():
+            numbers = list(map(int, values[0:4] + values[8:12]))
+            return numbers if max(numbers) <= MAX_VALUE else UNKNOWN_TOTALS
     for line in data.split(b"\n")[2:-1]:
         name, _, rest = line.rpartition(b":")
         if name.endswith(b"lo") and name.strip() == b"lo":
@@ -106,6 +119,18 @@ def totals(data: bytes) -> Sequence[int]:
     if sums is None or max(sums) > MAX_VALUE:
         return UNKNOWN_TOTALS
     return sums
+
+
+def totals_of_many(texts: Sequence[bytes]) -> list[list[int]] | None:
+    """`totals` of many files at once, a list a key, where each has lo and one interface more; else `None`."""
+    if not all(text.count(b":") == 2 and LO in text for text in texts):
+        return None
+    joined = b"".join([text[text.rfind(b":") + 1 :] for text in texts])
+    words = joined.split()
+    if joined.count(b"\n") != len(texts) or len(words) != 16 * len(texts) or not b"".join(words).isdigit():
+        return None
+    columns = [list(map(int, words[place::16])) for place in (*range(4), *range(8, 12))]
+    return columns if max(map(max, columns)) <= MAX_VALUE else None
 
 
 def _number(text: bytes) -> int:

@@ -102,6 +102,18 @@ def disks(data: bytes) -> dict[str, dict[str, int]]:
     return found
 
 
+def device_names(data: bytes) -> dict[str, str]:
+    """/proc/diskstats: the names of all block devices by their numbers, `MAJ:MIN`."""
+    lines = [line.split(None, 3) for line in data.split(b"\n")]
+    return {
+        f"{words[0].decode('utf-8', 'replace')}:{words[1].decode('utf-8', 'replace')}": words[2].decode(
+            "utf-8", "replace"
+        )
+        for words in lines
+        if len(words) == 4
+    }
+
+
 def _is_part(name: str, disks: Mapping[str, object]) -> bool:
     """Whether it is a partition of one of the disks: sda1 of sda, nvme0n1p1 of nvme0n1. The disk is listed first."""
     stem = name.rstrip("0123456789")

@@ -1,4 +1,4 @@
-"""How long to wait before an engine is tried again."""
+"""How long to wait before somebody who does not answer is tried again."""
 
 import random
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from collections.abc import Callable
 class Backoff:
     """Doubling waits from `first` to `most` seconds, each cut by up to a half at random.
 
-    Many agents that lost one engine (or one node's restart) do not come back in step.
+    Many agents that lost one server do not come back in step.
     """
 
     def __init__(self, first: float, most: float, random_share: Callable[[], float] = random.random) -> None:
