@@ -64,7 +64,7 @@ def cgroups(count: int, folder: Path, *, busy: bool) -> Iterator[Load]:
         pids = [int(line) for line in iter(holder.stdout.readline, "ready\n")]
         containers = {sha256(f"podtick bench {pid}".encode()).hexdigest(): pid for pid in pids}
         for id_, pid in containers.items():
-            for place in _hierarchies():
+            for place in hierarchies():
                 made = place / "docker" / id_
                 made.mkdir(parents=True)
                 folders.append(made)
@@ -74,10 +74,10 @@ def cgroups(count: int, folder: Path, *, busy: bool) -> Iterator[Load]:
     finally:
         holder.kill()
         holder.wait()
-        _remove(folders)
+        remove(folders)
 
 
-def _hierarchies() -> list[Path]:
+def hierarchies() -> list[Path]:
     """Where to make cgroups: each mounted hierarchy once; on v2 with the controllers handed down."""
     mounts = read_mounts(Path("/proc"), Path("/sys/fs/cgroup"))
     assert mounts, "no cgroup tree at /sys/fs/cgroup"
@@ -89,7 +89,7 @@ def _hierarchies() -> list[Path]:
     return places
 
 
-def _remove(folders: list[Path]) -> None:
+def remove(folders: list[Path]) -> None:
     """A cgroup is busy until the last of its killed processes has been taken away, which nothing announces."""
     for made in folders:
         for _ in range(200):

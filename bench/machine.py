@@ -1,5 +1,6 @@
 """What the kernel says of processes and of this machine: CPU time, memory, versions."""
 
+import contextlib
 import os
 import platform
 import re
@@ -10,6 +11,9 @@ from pathlib import Path
 from podtick.sources.cgroup.mounts import read_mounts
 
 CPUCLOCK_SCHED = 2
+TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
+CHILDREN_USER, CHILDREN_SYSTEM = 13, 14
+"""Fields of /proc/PID/stat, counted from the one after the name: CPU time of children that were waited for."""
 _MAPPING = re.compile(r"^[0-9a-f]+-[0-9a-f]+ \S+ (\S+) \S+ (\d+) *(.*)$")
 
 
@@ -35,6 +39,25 @@ def children(pid: int) -> list[int]:
     for task in Path(f"/proc/{pid}/task").iterdir():
         found += [int(child) for child in (task / "children").read_text().split()]
     return found
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all that descend from it, itself first."""
+    found = [pid]
+    for one in found:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += children(one)
+    return found
+
+
+def tree_cpu_ns(pid: int) -> int:
+    """CPU time of a process and of all that descend from it, those included that have ended and were waited for."""
+    total = 0
+    for one in tree(pid):
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{one}/stat").read_bytes().rpartition(b")")[2].split()
+            total += cpu_ns(one) + (int(fields[CHILDREN_USER]) + int(fields[CHILDREN_SYSTEM])) * TICK_NS
+    return total
 
 
 def parse_smaps(text: str) -> dict[str, int]:

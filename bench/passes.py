@@ -57,8 +57,7 @@ class Stopwatch:
 
     def _forget(self) -> None:
         for stage in (*self._targets.container_stages(), *self._targets.networks.stages()):
-            for file in stage.files:
-                file.last = b""
+            stage.last = [b""] * len(stage.files)
         for node_file in self.node.files if self.node else ():
             node_file.last = b""
 

@@ -11,11 +11,11 @@ class MissingError(Exception):
     """This machine lacks something that the benchmark needs; the message says what."""
 
 
-def build(name: str, into: Path) -> Path:
-    """Compile `floor/NAME.c` with cc and return the program."""
+def build(name: str, into: Path, sources: Path = SOURCES) -> Path:
+    """Compile NAME.c of a folder, `floor/` unless told otherwise, with cc and return the program."""
     program = into / name
     try:
-        subprocess.run(["cc", *FLAGS, "-o", program, SOURCES / f"{name}.c"], check=True, timeout=60)
+        subprocess.run(["cc", *FLAGS, "-o", program, sources / f"{name}.c"], check=True, timeout=60)
     except FileNotFoundError:
         raise MissingError("there is no C compiler: install gcc (Debian: gcc libc6-dev)") from None
     return program

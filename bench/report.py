@@ -89,7 +89,7 @@ def _short(value: float | None) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def as_json(figures: Sequence[Figure], about: dict[str, str]) -> str:
-    """All rows and what they were measured on."""
+def as_json(figures: Sequence[Figure], about: dict[str, str], **more: object) -> str:
+    """All rows and what they were measured on, and what else there is."""
     rows = [{**asdict(row), "ratio": row.ratio, "met": row.met} for row in figures]
-    return json.dumps({"measured_on": about, "figures": rows}, indent=2)
+    return json.dumps({"measured_on": about, "figures": rows, **more}, indent=2)
