@@ -1,0 +1,140 @@
+"""Pods that come, end and begin anew on real nodes, as an agent of the node sees them."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.cluster.conftest import SHOP
+from tests.support.agent import PATIENCE, Agent
+from tests.support.cluster import Cluster
+from tests.support.cluster.images import WAIT
+from tests.support.cluster.nodes import Node
+from tests.support.cluster.workloads import container, listed
+from tests.support.scrape import Scrape
+
+CPU = "podtick_{}_cpu_usage_seconds_total"
+RESTARTS = "podtick_pod_restarts_total"
+BURN = "i=0; while [ $i -lt 150000 ]; do i=$((i+1)); done"
+WHERE = ("--namespace", SHOP)
+
+
+@pytest.fixture(scope="module", params=["docker", "containerd"])
+def node(request: pytest.FixtureRequest, whole: Cluster) -> Node:
+    return next(node for node in whole.nodes if request.param == node.KIND)
+
+
+@pytest.fixture(scope="module")
+def agent(whole: Cluster, node: Node) -> Iterator[Agent]:
+    whole.kubectl("wait", *WHERE, "--for=create", "serviceaccount/default")
+    access = ("--kubernetes", "auto", "--kubeconfig", str(whole.kubeconfig))
+    with Agent(*node.flags, *access, wrapper=node.wrapper, namespace=SHOP) as agent:
+        yield agent
+
+
+@pytest.fixture
+def made(whole: Cluster) -> Iterator[Callable[[dict[str, Any]], str]]:
+    """Makes an object, which ends with the test; its name for kubectl."""
+    names: list[str] = []
+
+    def make(described: dict[str, Any]) -> str:
+        whole.kubectl("apply", *WHERE, "--filename=-", text=listed([described]))
+        names.append(f"{described['kind'].lower()}/{described['metadata']['name']}")
+        return names[-1]
+
+    yield make
+    for name in reversed(names):
+        whole.kubectl("delete", *WHERE, "--cascade=foreground", "--wait", name)
+
+
+def spec(node: Node, *containers: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A pod's, on a node; it does not wait when it is to end."""
+    placed = {"nodeSelector": {"kubernetes.io/hostname": node.name}, "dnsPolicy": "Default"}
+    return {"containers": list(containers), "terminationGracePeriodSeconds": 0, **placed, **more}
+
+
+def pod(name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
+def uids(scrape: Scrape, name: str) -> set[str]:
+    """The UIDs of the pods of this name that have CPU time."""
+    return {each.labels["uid"] for each in scrape.all(CPU.format("pod"), pod=name)}
+
+
+def test_a_pod_of_the_same_name_is_another_pod(
+    whole: Cluster, node: Node, agent: Agent, made: Callable[[dict[str, Any]], str]
+) -> None:
+    labels = {"app": f"db-{node.KIND}"}
+    name = labels["app"]
+    template = {"metadata": {"labels": labels}, "spec": spec(node, container("db", WAIT))}
+    described = {"serviceName": name, "selector": {"matchLabels": labels}, "template": template}
+    made({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": name}, "spec": described})
+    scrape = agent.wait_for(lambda scrape: len(uids(scrape, f"{name}-0")) == 1, "the first pod")
+    (first,) = uids(scrape, f"{name}-0")
+    (info,) = scrape.all("podtick_pod_info", uid=first)
+    assert (info.labels["owner_kind"], info.labels["owner_name"]) == ("StatefulSet", name)
+    whole.kubectl("delete", *WHERE, "pod", f"{name}-0")
+    scrape = agent.wait_for(
+        lambda scrape: len(uids(scrape, f"{name}-0")) == 1 and first not in uids(scrape, f"{name}-0"), "the second pod"
+    )
+    (second,) = uids(scrape, f"{name}-0")
+    told = agent.get(f"/api/v1/namespaces/{SHOP}/pods/{name}-0")[1]
+    assert f'"uid":"{second}"' in told.replace(": ", ":")
+    assert first in told  # among the others, with its own history
+
+
+def test_a_pod_of_a_cronjob(whole: Cluster, node: Node, agent: Agent, made: Callable[[dict[str, Any]], str]) -> None:
+    """The agent's account here is an administrator's, which may get Jobs."""
+    name = f"nightly-{node.KIND}"
+    template = {"spec": spec(node, container("main", WAIT), restartPolicy="Never")}
+    described = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": template}}}
+    made({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": name}, "spec": described})
+    whole.kubectl("create", *WHERE, "job", f"{name}-now", f"--from=cronjob/{name}")
+    agent.wait_for(
+        lambda scrape: bool(
+            scrape.all("podtick_pod_info", owner_kind="CronJob", owner_name=name)
+            and scrape.all(CPU.format("container"), container="main")
+        ),
+        "the CronJob's pod and its container",
+    )
+
+
+def test_an_init_container_that_burns_cpu(node: Node, agent: Agent, made: Callable[[dict[str, Any]], str]) -> None:
+    """It is seen while it runs, and what it burnt stays in its pod."""
+    name = f"starts-{node.KIND}"
+    init = [container("burns", f"{BURN}; {BURN}; sleep 3")]
+    made(pod(name, spec(node, container("app", WAIT), initContainers=init)))
+    burnt = 0.0
+    seen = set[str]()
+    while "app" not in seen:
+        scrape = agent.next_tick()
+        running = {each.labels["container"] for each in scrape.all(CPU.format("container"), pod=name)}
+        seen |= running
+        if (value := scrape.value(CPU.format("pod"), pod=name)) is not None:
+            assert value >= burnt
+            burnt = value
+    assert seen == {"burns", "app"}
+    assert burnt > 0.1
+
+
+def test_a_container_that_crashes_again_and_again(
+    node: Node, agent: Agent, made: Callable[[dict[str, Any]], str]
+) -> None:
+    """One series at a time, and a pod's counter that never falls."""
+    name = f"crashes-{node.KIND}"
+    made(pod(name, spec(node, container("app", f"{BURN}; exit 1"), container("steady", WAIT))))
+    highest, restarts = 0.0, 0.0
+    end = time.monotonic() + 3 * PATIENCE  # the kubelet waits longer before each
+    while restarts < 2:
+        assert time.monotonic() < end, f"{restarts} restarts"
+        scrape = agent.next_tick()
+        named = [each.labels["container"] for each in scrape.all(CPU.format("container"), pod=name)]
+        assert len(named) == len(set(named))
+        value = scrape.value(CPU.format("pod"), pod=name)
+        assert value is None or value >= highest
+        highest = value or highest
+        assert (scrape.value(RESTARTS, pod=name) or restarts) >= restarts
+        restarts = scrape.value(RESTARTS, pod=name) or restarts
+    assert highest > 0
