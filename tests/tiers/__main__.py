@@ -8,8 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,11 +17,7 @@ from typing import NoReturn
 from tests.tiers import install, pythons, records, runs
 from tests.tiers.catalogue import TIERS, Tier, UnknownTier, choose
 from tests.tiers.report import Report, Row
-
-AT_ONCE = 3
-"""Runs side by side, each with an engine of its own: most of their time passes waiting for ticks."""
-Job = tuple[float, Callable[[], Row]]
-"""What makes a row, and about how many minutes it takes."""
+from tests.tiers.schedule import Job, build_ahead, side_by_side
 
 
 def main(words: list[str]) -> int:
@@ -38,10 +33,10 @@ def main(words: list[str]) -> int:
         print(f"make test: {error}", file=sys.stderr)
         return 2
     prepare(chosen)
-    building = runs.build_ahead([tier.build for tier in chosen if tier.build and not tier.missing()])
+    building = build_ahead([tier.build for tier in chosen if tier.build and not tier.missing()])
     folder = Path(tempfile.mkdtemp(prefix="tiers-"))  # the last run removes it with what it has read there
-    rows = side_by_side(list(jobs(chosen, arguments, folder, every=wanted == "all")))
-    for each in building:
+    rows = side_by_side(list(jobs(chosen, arguments, folder, every=wanted == "all")), building)
+    for each in building.values():
         each.wait()
     folders = [f"tests/{row.tests}" for row in rows if row.tests]
     if folders:
@@ -80,19 +75,11 @@ def jobs(chosen: tuple[Tier, ...], arguments: list[str], folder: Path, *, every:
             own = [(row, tier.apart)] if tier.apart and row.tests and every and not arguments else []
         for each, run in own:
             record = folder / f"{each.name}.json"
-            yield run.minutes, partial(runs.perform, run, each, record, arguments, strict=every)
+            yield Job(run.minutes, partial(runs.perform, run, each, record, arguments, strict=every), tier.build)
         if not own:
-            yield 0, partial(replace, row)
+            yield Job(0, partial(replace, row))
         if tier.name == "unit" and every and not arguments:
-            yield pythons.MINUTES, partial(pythons.run_units, folder / f"{pythons.NAME}.json")
-
-
-def side_by_side(wanted: Sequence[Job]) -> list[Row]:
-    """Their rows, in their order; the longest begin first."""
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        longest = sorted(range(len(wanted)), key=lambda number: -wanted[number][0])
-        begun = {number: threads.submit(wanted[number][1]) for number in longest}
-        return [begun[number].result() for number in range(len(wanted))]
+            yield Job(pythons.MINUTES, partial(pythons.run_units, folder / f"{pythons.NAME}.json"))
 
 
 def row_of(tier: Tier, chosen: tuple[Tier, ...], *, strict: bool) -> Row:

@@ -80,9 +80,3 @@ def _shown(name: str, command: Sequence[str], environment: Mapping[str, str]) ->
             print(f"{name}: {line}", end="", flush=True)
             last = line.strip() or last
     return pytest.returncode, last
-
-
-def build_ahead(modules: Sequence[str]) -> "list[subprocess.Popen[bytes]]":
-    """Begin to build what is needed later and takes minutes the first time; who needs it waits for it."""
-    nothing = subprocess.DEVNULL
-    return [subprocess.Popen(["nice", sys.executable, "-m", each], stdin=nothing, stdout=nothing) for each in modules]

@@ -11,12 +11,13 @@ from typing import Any, cast
 import pytest
 
 from tests.tiers import install
-from tests.tiers.__main__ import jobs, row_of, side_by_side
+from tests.tiers.__main__ import jobs, row_of
 from tests.tiers.catalogue import TESTS, TIERS, Tier, UnknownTier, choose
 from tests.tiers.plugin import TierReport
 from tests.tiers.records import failures
 from tests.tiers.report import Report, Row
 from tests.tiers.runs import Run, perform
+from tests.tiers.schedule import Job, side_by_side
 
 LACKING = Tier("unit", "of tests that need a program nobody has", {"no-such-program": "no-such-package"})
 
@@ -117,7 +118,8 @@ def test_a_run_of_its_own_is_a_row(
 def test_where_all_is_run_the_long_tiers_are_runs_of_their_own(tmp_path: Path) -> None:
     def apart(arguments: list[str], *, every: bool) -> set[str]:
         made = jobs(tuple(tier for tier in TIERS if not tier.runs), arguments, tmp_path, every=every)
-        return {job.args[1].name for _, job in made if isinstance(job, partial) and job.func is perform}
+        makers = [job.make for job in made]
+        return {each.args[1].name for each in makers if isinstance(each, partial) and each.func is perform}
 
     long = {tier.name for tier in TIERS if tier.apart and not tier.missing()}
     assert apart([], every=True) == long
@@ -125,16 +127,40 @@ def test_where_all_is_run_the_long_tiers_are_runs_of_their_own(tmp_path: Path) -
 
 
 def test_rows_keep_their_order_although_the_longest_begin_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.tiers.__main__.AT_ONCE", 1)
+    monkeypatch.setattr("tests.tiers.schedule.AT_ONCE", 1)
     begun = []
 
     def perform_one(name: str) -> Row:
         begun.append(name)
         return Row(name, "")
 
-    wanted = [(minutes, partial(perform_one, str(minutes))) for minutes in (1, 3, 2)]
-    assert [row.name for row in side_by_side(wanted)] == ["1", "3", "2"]
+    wanted = [Job(minutes, partial(perform_one, str(minutes))) for minutes in (1, 3, 2)]
+    assert [row.name for row in side_by_side(wanted, {})] == ["1", "3", "2"]
     assert begun == ["3", "2", "1"]
+
+
+def test_a_run_begins_when_what_it_needs_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.tiers.schedule.AT_ONCE", 1)
+    monkeypatch.setattr("tests.tiers.schedule.LOOK_SECONDS", 0)
+    begun: list[tuple[str, bool]] = []
+    hold = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(hold, stdin=subprocess.PIPE) as slow, subprocess.Popen(["true"]) as done:
+        done.wait()
+
+        def perform_one(name: str) -> Row:
+            begun.append((name, slow.poll() is not None))
+            if name == "apart" and slow.stdin:
+                slow.stdin.write(b"\n")
+                slow.stdin.close()
+            return Row(name, "")
+
+        wanted = [
+            Job(3, partial(perform_one, "cluster"), "slow"),
+            Job(2, partial(perform_one, "chart"), "done"),
+            Job(1, partial(perform_one, "apart")),
+        ]
+        assert [row.name for row in side_by_side(wanted, {"slow": slow, "done": done})] == ["cluster", "chart", "apart"]
+    assert begun == [("chart", False), ("apart", False), ("cluster", True)]
 
 
 FAILS = """
