@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress, count, repeat
-from operator import attrgetter, ne
+from operator import ne
 from struct import Struct
-from typing import cast
+from typing import TypeVar, cast
 
 from podtick.history.layout import NODE_BYTES, ROW_BYTES, WORD
 from podtick.model.metrics.row import UNKNOWN
@@ -21,12 +21,12 @@ from podtick.sources.cgroup.batches import BatchParser
 from podtick.sources.cgroup.formats import Parser
 from podtick.sources.proc.network import read_paged
 
+T = TypeVar("T")
 Keep = Callable[[Sequence[int], Sequence[bytes | None]], None]
 """What is done with new texts of slots' files; `None`: it is unknown."""
 Place = OpenFile | int
 """What is read at one step of a sweep: a file by its path, or an open descriptor."""
 WHOLE_BYTES = 1 << 16
-OFFSET, POD = attrgetter("offset"), attrgetter("pod")
 MANY = 8
 """From so many changed texts on it pays to parse them together."""
 
@@ -48,8 +48,9 @@ class Stage:
     changed is stored together: many small texts are parsed at once where they can be. `keep` is given the texts
     themselves, where they are wanted.
 
-    `files`, their `descriptors` and their `last` texts (`None`: not known) stand in the same order: lists of their own,
-    so that neither reading nor comparing touches an object a file. `texts` is how far the pass under way has got.
+    `files`, their `descriptors`, `offsets` and `pods` and their `last` texts (`None`: not known) stand in the same
+    order: lists of their own, so that neither reading, comparing nor storing touches an object a file. `texts` is how
+    far the pass under way has got.
     """
 
     first: int
@@ -62,6 +63,8 @@ class Stage:
     keep: Keep | None = None
     files: list[OpenFile] = field(default_factory=list)
     descriptors: list[int] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    pods: list[Pod | None] = field(default_factory=list)
     last: list[bytes | None] = field(default_factory=list)
     texts: list[bytes | None] = field(default_factory=list)
     pack_into: Callable[..., None] = field(init=False)
@@ -75,6 +78,8 @@ class Stage:
         """Sweep one file more."""
         self.files.append(file)
         self.descriptors.append(file.fd)
+        self.offsets.append(file.offset)
+        self.pods.append(file.pod)
         self.last.append(None)
 
     def remove(self, file: OpenFile) -> bool:
@@ -82,7 +87,8 @@ class Stage:
         if file not in self.files:
             return False
         place = self.files.index(file)
-        del self.files[place], self.descriptors[place], self.last[place]
+        for row in (self.files, self.descriptors, self.offsets, self.pods, self.last):
+            del row[place]
         return True
 
     def places(self) -> Sequence[Place]:
@@ -134,29 +140,31 @@ class Stage:
         if texts == self.last:
             return
         places = [*compress(count(), map(ne, texts, self.last))]  # none where a read failed: its last text is forgotten
-        batch = [self.files[place] for place in places]
-        read = [text for place in places if (text := texts[place]) is not None]
-        if len(read) == len(texts):
+        files, offsets, pods = self.files, self.offsets, self.pods
+        if len(places) == len(texts):
+            read = cast(list[bytes], texts)
             self.last = texts
         else:
+            files, offsets, pods = _at(files, places), _at(offsets, places), _at(pods, places)
+            read = cast(list[bytes], _at(texts, places))
             for place, text in zip(places, read, strict=True):
                 self.last[place] = text
         if max(map(len, read)) >= self.size:  # longer than expected: never a number cut off
-            read = [_whole(file) if len(text) >= self.size else text for file, text in zip(batch, read, strict=True)]
+            read = [_whole(file) if len(text) >= self.size else text for file, text in zip(files, read, strict=True)]
             self.size = min(2 * self.size, WHOLE_BYTES)
         if self.keep:
-            slots = [(file.offset - NODE_BYTES) // ROW_BYTES for file in batch]
+            slots = [(offset - NODE_BYTES) // ROW_BYTES for offset in offsets]
             self.keep(slots, [text if b":" in text else None for text in read])  # `MAJ:MIN` or `NAME:`, or no device
-        self._write(batch, self.columns(batch, read), buffer[plane:])
-        tally.changed.update(map(POD, batch))
+        self._write(offsets, self.columns(files, read), buffer[plane:])
+        tally.changed.update(pods)
 
-    def _write(self, batch: Sequence[OpenFile], columns: Sequence[Iterable[int]], plane: memoryview) -> None:
+    def _write(self, offsets: Sequence[int], columns: Sequence[Iterable[int]], plane: memoryview) -> None:
         """Each file's values to its place; one call for all of them, not a turn of the interpreter each."""
         if self.count == 1:
             words = plane.cast("Q")
-            deque(map(words.__setitem__, [file.offset // WORD for file in batch], columns[0]), maxlen=0)
+            deque(map(words.__setitem__, [offset // WORD for offset in offsets], columns[0]), maxlen=0)
         else:
-            deque(map(self.pack_into, repeat(plane), map(OFFSET, batch), *columns), maxlen=0)
+            deque(map(self.pack_into, repeat(plane), offsets, *columns), maxlen=0)
 
     def columns(self, files: Sequence[OpenFile], texts: Sequence[bytes]) -> Sequence[Iterable[int]]:
         """For each column the values of all files, from their texts."""
@@ -183,6 +191,10 @@ class Stage:
             return self.read(fd, self.size, 0)
         finally:
             os.close(fd)
+
+
+def _at(row: Sequence[T], places: Iterable[int]) -> list[T]:
+    return [row[place] for place in places]
 
 
 def _whole(file: OpenFile) -> bytes:
