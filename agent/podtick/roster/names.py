@@ -15,7 +15,7 @@ from podtick.roster.members import Member
 from podtick.roster.members import Pod as RosterPod
 from podtick.roster.pods import KnownPods
 from podtick.roster.roster import Roster
-from podtick.sources.kube.pods import Container, Pod
+from podtick.sources.kube.pods import CHOSEN, Container, Pod
 
 WAIT_SECONDS = 10.0
 LOOK_SECONDS = 1.0
@@ -170,7 +170,7 @@ class Names:
         What an engine tells of starts and restarts it tells at once and more exactly: then that counts.
         """
         engine = not pod.key.startswith("/")
-        self._roster.describe(pod, known.facts)
+        self._roster.describe(pod, known.facts, CHOSEN)
         self._roster.tell(pod, _known(_of_pod(known, pod, engine=engine)))
         for member in pod.members.values():
             details = known.details.get((member.identity and member.identity.container) or "")

@@ -232,11 +232,15 @@ class Roster:
         """Columns for the next tick alone: at the one after it they are unknown again."""
         self._send(Told(entry.id, values, once=True))
 
-    def describe(self, entry: Pod | Member, facts: Mapping[str, str]) -> None:
-        """What else is known of a target, besides what was said of it before."""
-        facts = {name: bounded(text) for name, text in facts.items()}
-        if not facts.items() <= entry.facts.items():
-            entry.facts = {**entry.facts, **facts}
+    def describe(self, entry: Pod | Member, facts: Mapping[str, str], whole: tuple[str, ...] = ()) -> None:
+        """What else is known of a target, besides what was said of it before.
+
+        `whole`: of facts whose names begin so these are all there are, whatever was said before.
+        """
+        before = {name: text for name, text in entry.facts.items() if not name.startswith(whole)}
+        facts = before | {name: bounded(text) for name, text in facts.items()}
+        if facts != entry.facts:
+            entry.facts = facts
             self.version += 1
 
     def _rename(self, member: Member, identity: Identity | None) -> None:

@@ -232,6 +232,13 @@ def test_what_the_api_server_knows_besides_names(world: World) -> None:
     assert world.roster.version != version
 
 
+def test_a_label_that_was_taken_off_a_pod_is_not_shown_any_more(world: World) -> None:
+    world.say(Listed((replace(API_POD, facts={"label_tier": "web", "label_team": "shop", "qos": "Burstable"}),)))
+    member = world.names.join(APP, Claim(UID, APP))
+    world.say(Changed(replace(API_POD, facts={"label_team": "shop"})))
+    assert member.pod.facts == {"label_team": "shop", "qos": "Burstable"}  # the class stays what it was
+
+
 def test_what_is_said_of_a_former_container_is_not_said_of_the_one_that_runs(world: World) -> None:
     app = Container("app", "cart:2", id=SIDE, restarts=3, started=77)
     world.say(Listed((replace(API_POD, details={"app": app}),)))

@@ -13,6 +13,8 @@ MIRROR = "kubernetes.io/config.mirror"
 """The annotation of a static pod's mirror: what its node calls it instead of its UID."""
 TEMPLATE_HASH = "pod-template-hash"
 """The label by which a Deployment tells its ReplicaSets apart."""
+CHOSEN = ("label_", "annotation_")
+"""How the names of those facts begin that are labels and annotations."""
 _ID = re.compile(r"[a-z][a-z0-9.+-]*://([0-9a-f]{64})")
 _FOREIGN = re.compile(r"[^a-zA-Z0-9_]")
 _HASH = re.compile(r"[0-9a-zA-Z]{1,64}")
@@ -101,12 +103,10 @@ def _facts(metadata: wire.Metadata, spec: wire.PodSpec, status: wire.PodStatus) 
 
 
 def _chosen(metadata: wire.Metadata, kept: Kept) -> Iterator[tuple[str, str]]:
-    for word, found, names in (
-        ("label", metadata.labels, kept.labels),
-        ("annotation", metadata.annotations, kept.annotations),
-    ):
+    told = ((metadata.labels, kept.labels), (metadata.annotations, kept.annotations))
+    for begin, (found, names) in zip(CHOSEN, told, strict=True):
         for name in sorted(names & (found or {}).keys(), reverse=True):  # of two that come to the same the first
-            yield f"{word}_{_FOREIGN.sub('_', name)}", (found or {})[name]
+            yield begin + _FOREIGN.sub("_", name), (found or {})[name]
 
 
 def _owner(metadata: wire.Metadata) -> dict[str, str]:
