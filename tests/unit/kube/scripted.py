@@ -118,6 +118,7 @@ class ScriptedApi:
         self.nodes: list[Answer] = [answer(b"{}")]
         self.lists: list[Answer] = [answer(pods(5))]
         self.watches: list[Answer] = [streamed()]
+        self.jobs: list[Answer] = [refused(404)]
         self.asked: list[tuple[str, dict[str, str], dict[str, str]]] = []
         self.kubeconfig = folder / "kubeconfig"
         self._tasks: set[asyncio.Task[None]] = set()
@@ -168,7 +169,9 @@ class ScriptedApi:
                 query = dict(parse_qsl(target.query))
                 headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
                 self.asked.append((target.path, query, headers))
-                if target.path != "/api/v1/pods":
+                if target.path.startswith("/apis/batch/"):
+                    answers = self.jobs
+                elif target.path != "/api/v1/pods":
                     answers = self.nodes
                 else:
                     answers = self.watches if "watch" in query else self.lists

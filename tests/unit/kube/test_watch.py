@@ -241,6 +241,21 @@ async def test_every_kind_of_container_is_known_and_its_former_run_too(api: Scri
     }
 
 
+@pytest.mark.parametrize("wrong", [refused(403), refused(500), answer(b"half a j")], ids=["forbidden", "500", "torn"])
+async def test_whatever_is_wrong_with_jobs_pods_are_followed_on(api: ScriptedApi, wrong: Answer) -> None:
+    made = [{"kind": "Job", "name": "nightly-1", "controller": True}]
+    api.jobs = [wrong]
+    api.lists = [answer(pods(5, pod("first", ownerReferences=made)))]
+    api.watches = [streamed(event("ADDED", pod("second", 6, ownerReferences=made)), event("ADDED", pod("third", 7)))]
+    async with watched(api) as updates:
+        assert (await next_of(Listed, updates)).pods[0].facts["owner_name"] == "nightly-1"
+        assert (await next_of(Changed, updates)).pod.facts["owner_name"] == "nightly-1"
+        assert (await next_of(Changed, updates)).pod.name == "third"
+    assert len(api.queries("watch")) == 1
+    asked = [path for path, _, _ in api.asked if "/jobs/" in path]
+    assert asked == ["/apis/batch/v1/namespaces/shop/jobs/nightly-1"], "after a refusal nobody is asked for an hour"
+
+
 def test_who_may_be_back_any_moment_is_asked_soon_and_who_said_no_later() -> None:
     lost, no = (Backoff(1, most, lambda: 0) for most in (5, 30))
     away, forbidden, busy = KubeUnavailableError(""), KubeRefusedError(403, ""), KubeRefusedError(429, "", 20)
