@@ -72,7 +72,7 @@ SAME = ("test_agent_json.py", "test_agent_program.py", "test_agent_sampler.py", 
 """What is the agent's own whatever the engine: minutes that another engine's run is spared."""
 
 TIERS = (
-    Tier("unit", "pure code: tables, recorded files, made-up input"),
+    Tier("unit", "pure code: tables, recorded files, made-up input", apart=Run("unit", minutes=2.5)),
     Tier(
         "golden",
         "output of the real program, and what promtool and Prometheus say of it",
@@ -84,6 +84,7 @@ TIERS = (
         {"promtool": "prometheus", "prometheus": "prometheus", "go": "golang-go, 1.26 or newer"},
         root=True,
         quick=False,
+        apart=Run("chart", minutes=1),
         build="tests.support.helm",
     ),
     Tier("kernel", "this host's kernel files, in cgroups made for the test", root=True, apart=Run("kernel", minutes=4)),
