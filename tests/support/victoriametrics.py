@@ -1,4 +1,7 @@
-"""VictoriaMetrics for a test: its agent scrapes by a configuration and writes into a database of its own."""
+"""VictoriaMetrics for a test: its agent scrapes by a configuration and writes into a database of its own.
+
+The agent is a current one, built once; the database, which only stores, the distribution's.
+"""
 
 import contextlib
 import json
@@ -6,16 +9,33 @@ import signal
 import tempfile
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from tests.support.engine.programs import end, pid_of, start
+from tests.support.gobuild import build, kept
 from tests.support.prometheus import PATIENCE, free_port, wait_until
 
-PROGRAMS = {"victoria-metrics": "victoria-metrics", "vmagent": "victoria-metrics"}
-"""And the Debian package that carries them."""
+PROGRAMS = {"victoria-metrics": "victoria-metrics"}
+"""And the Debian package that carries it."""
+VERSION = "1.151.0"
+MODULE = "github.com/VictoriaMetrics/VictoriaMetrics"
+
+
+def agent() -> str:
+    """A current vmagent, built once.
+
+    Raises:
+        GoBuildError: it could not be built.
+    """
+    return str(kept(f"victoriametrics/v{VERSION}", ["vmagent"], _build) / "vmagent")
+
+
+def _build(names: Sequence[str], folder: Path) -> None:
+    stamp = f"-X {MODULE}/lib/buildinfo.Version=vmagent-v{VERSION}"
+    build(folder, MODULE, VERSION, [f"app/{name}" for name in names], linker=stamp)
 
 
 class VictoriaMetrics:
@@ -31,14 +51,15 @@ class VictoriaMetrics:
             file = self._root / "scrape.yaml"
             file.write_text(json.dumps(self._configuration))
             stack.callback(self._end)
-            database, agent = (f"127.0.0.1:{free_port()}" for _ in range(2))
+            database, scraper = (f"127.0.0.1:{free_port()}" for _ in range(2))
             self._url = f"http://{database}"
             data = ["-storageDataPath", str(self._root / "data"), "-search.latencyOffset", "1ms"]
-            self._start("victoria-metrics", "-httpListenAddr", database, *data)
+            self._start("victoria-metrics", "victoria-metrics", "-httpListenAddr", database, *data)
             wait_until(self._ready, self._log, "a database that answers")
             written = ["-remoteWrite.url", f"{self._url}/api/v1/write", "-remoteWrite.flushInterval", "200ms"]
-            kept = ["-remoteWrite.tmpDataPath", str(self._root / "kept")]
-            self._start("vmagent", "-httpListenAddr", agent, "-promscrape.config", str(file), *written, *kept)
+            queued = ["-remoteWrite.tmpDataPath", str(self._root / "kept")]
+            scraped = ["-httpListenAddr", scraper, "-promscrape.config", str(file)]
+            self._start("vmagent", agent(), *scraped, *written, *queued)
             self._stack = stack.pop_all()
         return self
 
@@ -58,8 +79,8 @@ class VictoriaMetrics:
         """Ask again and again, for what nothing announces."""
         wait_until(condition, self._log, what)
 
-    def _start(self, program: str, *options: str) -> None:
-        start(self._root, program, [program, *options])
+    def _start(self, name: str, *command: str) -> None:
+        start(self._root, name, list(command))
 
     def _ready(self) -> bool:
         try:
@@ -72,6 +93,7 @@ class VictoriaMetrics:
         return "\n".join(file.read_text(errors="replace")[-2000:] for file in self._root.glob("*.log"))
 
     def _end(self) -> None:
-        pids = [pid for program in PROGRAMS if (pid := pid_of(self._root, program)) is not None]
+        names = ("victoria-metrics", "vmagent")
+        pids = [pid for name in names if (pid := pid_of(self._root, name)) is not None]
         left = end(pids, signal.SIGTERM, PATIENCE)
         assert not left, f"they do not end: {left}\n{self._log()}"
