@@ -11,7 +11,7 @@ from http.client import HTTPConnection, HTTPException
 from tests.support.guest import Guest
 from tests.support.scrape import TICK, Scrape
 
-PATIENCE = 100.0
+PATIENCE = 300.0
 """A safety net against hanging: everything is ten times slower there."""
 STEP = 0.1  # s between two questions for what nothing announces
 PORT = 9752

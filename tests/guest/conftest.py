@@ -1,12 +1,15 @@
 """Virtual machines with cgroup v2, one a cgroup driver, each shared by all the tests that want it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.guest.agent import GuestAgent, GuestContainers, running_agent
 from tests.support.guest import Driver, Guest, GuestUnavailableError, booted, install_podtick
 
+HANGING = pytest.mark.timeout(1200)
+"""A machine that is emulated boots within one minute, or, while others build on the same cores, within five."""
 IDLE = "exec sleep 100000"
 SCENE = {
     "busy": ("while :; do :; done", ["--cpus=0.05", "--network=none"]),
@@ -16,6 +19,12 @@ SCENE = {
     "sidecar": (IDLE, ["--network=container:server"]),
     "client": (IDLE, ["--restart=always"]),
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(HANGING)
 
 
 @pytest.fixture(scope="session", params=["systemd", "cgroupfs"])
