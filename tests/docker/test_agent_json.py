@@ -221,6 +221,7 @@ def test_the_node_and_all_pods(agent: Agent, containers: Containers) -> None:
     assert [each["container"] for each in pods["json-all"]["containers"]] == ["json-all"]
 
 
+@pytest.mark.needs("devices")
 def test_interfaces_of_a_pod_and_disks_of_its_container_add_up(agent: Agent, containers: Containers) -> None:
     containers.run("json-parts", network="bridge")
     containers.execute("json-parts", "dd", "if=/dev/zero", "of=/direct", "bs=1M", "count=10", "oflag=direct")

@@ -47,6 +47,7 @@ KINDS = {
 }
 STREAMS_LACK = {
     "kernel": "the engine reads at a time of its own, not in the tick, and not all that the kernel counts",
+    "devices": "of the stats API sums are taken, not each interface and disk",
     "orphan-stats": "the engine has no stats of a container that shared the network of one that has ended",
 }
 
