@@ -39,7 +39,10 @@ LABELS = (
 NOT_OFFERED = (
     (
         'series of `id="/"` and of slices',
-        "the node's numbers are `podtick_node_...`, taken from `/proc`; classes of service have none",
+        (
+            "the node's numbers are `podtick_node_...`, taken from `/proc`; those of classes of service "
+            "`podtick_qos_...`, of all pods `podtick_kubepods_...`"
+        ),
     ),
     ("CPU, memory and disks of the sandbox", "it counts in its pod and is shown nowhere"),
     (

@@ -17,7 +17,8 @@ Generated from the metric table (`agent/podtick/model/metrics/`) by `make golden
 A metric's full name is `podtick_LEVEL_` and the name below, such as `podtick_pod_cpu_usage_seconds_total`. Series of a
 pod carry `namespace`, `pod` and `uid`; those of a container also `container`. On plain Docker `namespace` is `_docker`,
 `pod` and `container` are names of containers, and `uid` is the full ID of the container whose network the pod has.
-`podtick_container_state` has the label `state` besides.
+`podtick_container_state` has the label `state` besides. Series of a class of service (`podtick_qos_...`) carry
+`qos_class`, those of all pods together (`podtick_kubepods_...`) no label.
 
 What could not be read has no series, never the value 0; where there is no limit, a limit has no series either.
 
@@ -42,6 +43,23 @@ in Kubernetes and not on plain Docker. A sum of counters is accumulated: what de
 it, so that it never falls.
 
 {targets}
+
+## Classes of service, and all pods
+
+A kubelet puts its pods into cgroups by their class of service. podtick serves the kernel's numbers of these:
+`podtick_qos_...{{qos_class="Burstable"}}` and `podtick_qos_...{{qos_class="BestEffort"}}`, and `podtick_kubepods_...`
+of the cgroup `kubepods`, in which all pods are.
+
+**Guaranteed pods have no cgroup of their class**: they lie in `kubepods` beside the two others, and there is no series
+of them together. So the classes do not add up to the whole; `podtick_kubepods_...` is the whole.
+
+- Every number is the cgroup's own. Where the table does not say *cgroup*, as of disks on cgroup v1, there is none.
+- Pods that are gone stay in the counters, which begin anew only when the cgroup is made anew.
+- All pods count, those too whose namespace `--namespaces` leaves out.
+- `podtick_kubepods_spec_memory_limit_bytes` is what the kubelet allows all pods together: the node's allocatable
+  memory, and what it holds back for hard eviction.
+- Where these cgroups are is told by the pods': a node without a kubelet has none. Where several kubelets have pods on
+  one node, as with kind, it is the outermost one's, and of two equally far out neither's.
 
 ## Who they are
 
@@ -105,6 +123,7 @@ def _counts() -> str:
     node, disk, interface = _of_a_node()
     lines = [
         ("a pod", f"{_of_one(Level.POD)}"),
+        ("a class of service that has a cgroup (two have), and all pods", f"{_around_pods()} each"),
         ("a container", f"{_of_one(Level.CONTAINER)}"),
         ("a node", f"{node}, {disk} a disk and {interface} an interface"),
     ]
@@ -114,8 +133,9 @@ def _counts() -> str:
 def _loads() -> str:
     """What a collector gets of a node, by the number of its pods."""
     pod, container, node = _of_one(Level.POD), _of_one(Level.CONTAINER), sum(_of_a_node())
-    each = (pod, pod + container, pod + 2 * container)
-    lines = ([f"{pods}", *(_load(pods * series + node) for series in each)] for pods in PODS)
+    around = 3 * _around_pods()
+    each = ((pod, node), (pod + container, node + around), (pod + 2 * container, node + around))
+    lines = ([f"{pods}", *(_load(pods * series + more) for series, more in each)] for pods in PODS)
     return _table(("pods", "`level=pod,node`", "all levels, one container a pod", "two containers a pod"), lines)
 
 
@@ -126,6 +146,11 @@ def _load(series: int) -> str:
 def _of_one(level: Level) -> int:
     """Series of one pod or container, with its info."""
     return len(rows_at(level)) + 1
+
+
+def _around_pods() -> int:
+    """Series of one cgroup around pods: of a class of service, or of all pods."""
+    return len(rows_at(Level.QOS))
 
 
 def _of_a_node() -> tuple[int, int, int]:

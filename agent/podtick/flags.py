@@ -154,7 +154,7 @@ LEVELS = Option(
     "levels",
     "LIST",
     "all",
-    "levels that /metrics serves unless a request names its own: container, pod, node, agent",
+    "levels that /metrics serves unless a request names its own: container, pod, qos, kubepods, node, agent",
     all_or(parse_levels),
 )
 METRICS = Option(

@@ -138,7 +138,16 @@ def test_an_agent_of_the_node_serves_who_runs_there(
         )
         assert pods_of(scrape, CPU.format("pod")) >= pods
         assert agent.metrics("level=agent").known("podtick_agent_unidentified_containers") == 0
+        agent.wait_until(lambda: classes_of(agent) == {"Burstable", "BestEffort"}, "its classes of service")
+        around = agent.metrics("level=pod,kubepods")
+        everybody = sum(each.value for each in around.all(CPU.format("pod")))
+        assert 0 < everybody <= around.known(CPU.format("kubepods"))
         assert "_cgroup" not in agent.get("/metrics")[1]
+
+
+def classes_of(agent: Agent) -> set[str]:
+    """The classes of service that have CPU time."""
+    return {each.labels["qos_class"] for each in agent.metrics("level=qos").all(CPU.format("qos"))}
 
 
 def containers_of(scrape: Scrape) -> list[tuple[str, str, str]]:

@@ -115,6 +115,28 @@ def test_the_pods_cpu_is_its_own_cgroups_and_no_less_than_its_containers(agent: 
     assert before / 1e9 <= container <= whole <= after / 1e9
 
 
+@pytest.mark.needs("kernel")
+def test_what_is_around_pods_is_the_cgroups_own(agent: Agent, pod: Pod) -> None:
+    """Also where the cgroup of an earlier test's pods was removed, and this one's is made anew."""
+    pod.run("POD", network="none")
+    pod.run("app", *BUSY)
+    paths = pod.containers.paths(pod.engine_name("app"))
+    around = CgroupPaths(paths.version, cpuacct=above(above(paths.cpuacct)), unified=above(above(paths.unified)))
+    agent.wait_for(lambda scrape: scrape.value(USAGE.format("pod"), pod=pod.name) is not None)
+    agent.wait_until(lambda: bool(around_pods(agent).all(USAGE.format("qos"))), "the class")
+    before = cpu_usage_ns(around)
+    agent.next_tick()
+    scrape, after = around_pods(agent), cpu_usage_ns(around)
+    burstable = scrape.known(USAGE.format("qos"), qos_class="Burstable")
+    assert before / 1e9 <= burstable <= after / 1e9
+    assert scrape.known(USAGE.format("pod"), pod=pod.name) <= burstable <= scrape.known(USAGE.format("kubepods"))
+
+
+def around_pods(agent: Agent) -> Scrape:
+    """Pods and the cgroups around them, of one tick."""
+    return agent.metrics("level=pod,qos,kubepods")
+
+
 def test_the_network_is_the_sandboxs(agent: Agent, pod: Pod) -> None:
     pod.run("POD", network="bridge")
     pod.run("app")
@@ -191,7 +213,7 @@ def test_cadvisors_names_have_the_values_of_the_same_second(agent: Agent, pod: P
     own, theirs = at_one_tick(agent)
     compared = set()
     for row in (row for row in TARGET_ROWS if row.cadvisor):
-        for level in row.levels:
+        for level in (level for level in (Level.CONTAINER, Level.POD) if level in row.levels):
             if level is Level.CONTAINER or (row.cadvisor and row.cadvisor.pods):
                 found, expected = there_and_here(row, level, theirs, own, pod)
                 assert found == expected or (found == [0] and row.slow), row.name  # 0 where there is no limit

@@ -21,7 +21,7 @@ from tests.support.world import World, small_world
 NET_DEV = b"    lo: 9 9 9 9 0 0 0 0 9 9 9 9 0 0 0 0\n  eth0: 1000 10 1 2 0 0 0 0 2000 20 3 4 0 0 0 0\n"
 IO_STAT = b"8:0 rbytes=4096 wbytes=8192 rios=1 wios=2\n259:1 rbytes=7 wbytes=0 rios=3 wios=0\n"
 # What the agent says about its own process differs from run to run.
-SAME_EVERYWHERE = Selection(levels=frozenset({"container", "pod", "node"}))
+SAME_EVERYWHERE = Selection(levels=frozenset({"container", "pod", "qos", "kubepods", "node"}))
 
 
 BOTH = pytest.mark.parametrize(

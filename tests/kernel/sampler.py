@@ -112,6 +112,17 @@ class Sampler:
         """Whether there is such an answer among those read until now."""
         return any((answer.kind, answer.id) == (kind, self._base + id_) for answer in self._answers)
 
+    def heard(self) -> list[Answer]:
+        """Every answer read until now that nobody has waited for."""
+        heard, self._answers = self._answers, []
+        return heard
+
+    def row(self, slot: int) -> ROW:
+        """The row of a slot at the newest tick."""
+        snapshot = self._reader.latest()
+        assert snapshot is not None
+        return dict(zip(TARGET_COLUMN, snapshot.row(slot), strict=True))
+
     def tick(self) -> dict[int, ROW]:
         """Every target's row at the first tick whose second has not begun yet."""
         wanted = int(time.time()) + 1

@@ -167,6 +167,10 @@ def full_world(pods: int, containers_each: int = 1) -> World:
             target = FakeTarget(len(rows), Level.CONTAINER, *identity, container=f"c{container}")
             world.roster.all_targets.append(target)
             rows.append(_row(len(rows)))
+    for qos_class in ("Burstable", "BestEffort", None):
+        level, facts = (Level.QOS, {"qos_class": qos_class}) if qos_class else (Level.KUBEPODS, {})
+        world.roster.all_targets.append(FakeTarget(len(rows), level, "", "", "", facts=facts))
+        rows.append(_row(len(rows)))
     node = {row.key: plausible(number, 0, row.unit) for number, row in enumerate(NODE_ROWS)}
     world.history.snapshot = FakeSnapshot(rows, node, b"some", b"some")
     disk = {"read_bytes": 4096, "written_bytes": 8192, "reads": 1, "writes": 2, "io_time": 1_500_000_000}

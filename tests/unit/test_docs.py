@@ -24,7 +24,7 @@ CODE = re.compile(r"`([^`]+)`")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-METRIC = re.compile(r"podtick_(?:container|pod|node|agent)_[a-z0-9_]*[a-z0-9]")
+METRIC = re.compile(r"podtick_(?:container|pod|qos|kubepods|node|agent)_[a-z0-9_]*[a-z0-9]")
 OWN_FILE = re.compile(r"(?:docs|deploy|helm|agent|tests|bench)/[\w./-]*\w/?")
 NOT_OURS = {"--quick", "--json", "--stdout"}
 """Flags of the benchmark and of other programs that are named alone."""

@@ -166,7 +166,7 @@ def test_an_engine_that_docker_can_reach_and_we_cannot() -> None:
         ("history-bytes", "64MB", "write a number and KiB, MiB or GiB"),
         ("history-bytes", "1MiB", "out of range: 8MiB to 4GiB"),
         ("history-bytes", "5GiB", "out of range: 8MiB to 4GiB"),
-        ("levels", "pots", "levels are container, pod, node, agent"),
+        ("levels", "pots", "levels are container, pod, qos, kubepods, node, agent"),
         ("metrics", "cpu usage", "no pattern of metric names"),
         ("namespaces", "a b", "cannot be the name of a namespace"),
         ("pod-labels", "app,", "'' is no name of a label"),

@@ -19,6 +19,7 @@ class TargetKind(IntEnum):
     NODE = 1
     POD = 2
     CONTAINER = 3
+    QOS = 4  # the cgroup of a class of service, or of all pods
 
 
 class TargetState(IntEnum):

@@ -7,10 +7,15 @@ from podtick.model.identity import Identity
 from podtick.model.metrics.row import Level
 from podtick.sampler.protocol import Attach
 
+NOBODY = Identity("", "", "")
+"""Whose a cgroup around pods is."""
+
 
 @dataclass(slots=True)
 class RosterTarget:
-    """A container or pod as it is served. `slot` is its place in the history's planes, from tick `first` on.
+    """A target as it is served: a container, a pod, or a cgroup around pods, which has no names (`NOBODY`).
+
+    `slot` is its place in the history's planes, from tick `first` on.
 
     `facts`: what else is known of it, by the label that tells it.
     """

@@ -19,6 +19,7 @@ from podtick.model.metrics.state import STATES
 from podtick.roster.members import Member, Pod, RosterTarget, text_of
 from podtick.roster.networks import Networks
 from podtick.roster.paths import class_of
+from podtick.roster.qos import QosCgroups
 from podtick.sampler.protocol import Answer, Attach, Command, Detach, Keep, Limits, Rename, Told
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Roster:
         self._by_id: dict[int, Pod | Member] = {}
         self._refused: set[int] = set()
         self._networks = Networks(self._by_id, self._send)
+        self._qos = QosCgroups(self._take_id, self._send)
         self._problems: set[str] = set()  # of a file and a reason: as many as the kernel has of both
         self.version = 0
 
@@ -56,8 +58,8 @@ class Roster:
     def targets(self, level: Level) -> list[RosterTarget]:
         """All targets of a level that have a place in the history and a name; sandboxes have none."""
         found = self._pods.values() if level is Level.POD else self._members.values()
-        if level is Level.NODE:
-            return []
+        if level not in (Level.POD, Level.CONTAINER):
+            return self._qos.targets(level)
         return [
             RosterTarget(entry.slot, entry.first, level, entry.identity, entry.facts)
             for entry in found
@@ -154,6 +156,7 @@ class Roster:
         """The pod has a cgroup of its own: read what is right there."""
         if paths and paths != pod.attach.paths:
             self.describe(pod, class_of(paths))
+            self._qos.found(pod.id, version, paths)
             pod.attach = replace(
                 pod.attach, version=version, paths=paths, identity=text_of(pod.identity), run=pod.attach.run + 1
             )
@@ -200,6 +203,7 @@ class Roster:
 
     def _end(self, pod: Pod) -> None:
         del self._pods[pod.key], self._by_id[pod.id]
+        self._qos.ended(pod.id)
         self._send(Detach(pod.id))
 
     def _left(self) -> None:
@@ -277,8 +281,12 @@ class Roster:
             case "full" if entry:
                 self._refused.add(entry.id)
                 log.error("no room for a target target=%s reason=%s", text_of(entry.identity), answer.text)
+            case "tick":
+                self._qos.ticked()
             case "error":
                 log.error("the sampler refused a command reason=%s", answer.text)
+            case _ if self._qos.answered(answer):
+                self.version += 1
             case _:
                 pass
 
@@ -304,6 +312,8 @@ class Roster:
     def replay(self) -> Iterator[Command]:
         """Everything that a new sampler has to know; what an earlier one read goes on."""
         yield Attach(NODE_ID, TargetKind.NODE)
+        around = self._qos.replay()
+        yield from around
         for pod in self._pods.values():
             yield replace(pod.attach, identity=text_of(pod.identity))
             for member in pod.members.values():
@@ -311,7 +321,7 @@ class Roster:
             entries: tuple[Pod | Member, ...] = (pod, *pod.members.values())
             yield from (Told(entry.id, entry.told) for entry in entries if entry.told)
             self._networks.choose(pod)
-        yield Keep((NODE_ID, *self._by_id))
+        yield Keep((NODE_ID, *self._by_id, *(each.id for each in around)))
 
     def _send(self, command: Command) -> None:
         self._sink.send(command)

@@ -58,7 +58,7 @@ class Targets:
         self._plans = {
             (version, kind): _plans(version, kind)
             for version in (1, 2)
-            for kind in (TargetKind.CONTAINER, TargetKind.POD)
+            for kind in (TargetKind.CONTAINER, TargetKind.POD, TargetKind.QOS)
         }
         self._stages = {
             (key, plan.file, transient): _stage(plan, self._keep(plan, key[1]), transient=transient)
@@ -92,7 +92,7 @@ class Targets:
     # -- sweeping --------------------------------------------------------------------------------------------------
 
     def container_stages(self) -> list[Stage]:
-        """The sweeps with something to do, in the order in which they run; containers first, then pods' own cgroups."""
+        """The sweeps with something to do, in their order: containers, pods' own cgroups, those around pods."""
         return [stage for stage in self._stages.values() if stage.files]
 
     # -- coming and going ------------------------------------------------------------------------------------------
@@ -314,7 +314,7 @@ def _stage(plan: FilePlan, keep: Keep | None, *, transient: bool) -> Stage:
 
 
 def _plans(version: int, kind: TargetKind) -> tuple[FilePlan, ...]:
-    """The files of a target; of a pod's own cgroup only those that are right there."""
+    """The files of a target; of a cgroup around containers only those that are right there."""
     if kind is TargetKind.CONTAINER:
         return compile_plan([row for row in TARGET_ROWS if Level.CONTAINER in row.levels], version)
     return compile_plan([row for row in TARGET_ROWS if version in row.pod_cgroup], version)

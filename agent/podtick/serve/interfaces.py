@@ -97,7 +97,7 @@ class Hour(History, Protocol):
 
 
 class Target(Protocol):
-    """One container or pod that is read at each tick."""
+    """One container or pod that is read at each tick; or a cgroup around pods, of no namespace, pod or UID."""
 
     @property
     def slot(self) -> int:
@@ -111,7 +111,7 @@ class Target(Protocol):
 
     @property
     def level(self) -> Level:
-        """`Level.CONTAINER` or `Level.POD`."""
+        """Any but `Level.NODE`."""
         ...
 
     @property
@@ -136,7 +136,7 @@ class Target(Protocol):
 
     @property
     def facts(self) -> Mapping[str, str]:
-        """What else is known of it, by the labels of `exposition/info.py`."""
+        """What else is known of it, by the labels of `exposition/info.py`; of a class of service its `qos_class`."""
         ...
 
 

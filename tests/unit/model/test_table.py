@@ -35,7 +35,7 @@ def test_keys_are_unique() -> None:
 @rows
 def test_names_are_those_of_prometheus(row: Metric) -> None:
     for level in row.levels:
-        assert re.fullmatch(r"podtick_(container|pod|node)_[a-z][a-z0-9_]*[a-z0-9]", row.family(level))
+        assert re.fullmatch(r"podtick_(container|pod|qos|kubepods|node)_[a-z][a-z0-9_]*[a-z0-9]", row.family(level))
     assert not row.name.endswith(("_created", "_info", "_bucket", "_sum", "_count"))
     for name, value in row.labels:
         assert re.fullmatch(r"[a-z][a-z0-9_]*", name)
@@ -99,6 +99,17 @@ def test_levels_split_the_table() -> None:
     assert set(rows_at(Level.NODE)) == set(NODE_ROWS)
     assert {row.key for row in rows_at(Level.CONTAINER)} - {row.key for row in rows_at(Level.POD)} == {"state"}
     assert not {row.key for row in rows_at(Level.CONTAINER)} & {*list(TARGET_COLUMN)[NETWORK_COLUMNS[0] :]}
+
+
+@rows
+def test_around_pods_there_is_what_the_kernel_counts_for_whole_subtrees(row: Metric) -> None:
+    """Nothing of a class of service, or of all pods, is made of anything but its own cgroup."""
+    if row in NODE_ROWS:
+        assert row.levels == (Level.NODE,)
+        return
+    read = row.key in list(TARGET_COLUMN)[:KERNEL_COLUMNS] and bool(row.pod_cgroup)
+    made = row.minus is not None
+    assert (Level.QOS in row.levels) == (Level.KUBEPODS in row.levels) == (read or made)
 
 
 def test_what_is_reserved_is_no_value() -> None:

@@ -76,6 +76,18 @@ async def test_the_pods_own_cgroup_is_read_before_the_containers_in_it(node: Nod
     assert json.loads(attached[0].identity) == {"namespace": "shop", "pod": "cart-1", "uid": UID}
 
 
+async def test_the_cgroups_around_the_pods_are_read_too(node: Node) -> None:
+    await node.list(kubelet("sandbox", "POD"), kubelet("app1", pid=301))
+    around = [node.root / "kubepods" / "burstable", node.root / "kubepods"]
+    for folder in around:
+        (folder / "cgroup.procs").touch()
+    node.sink.take()
+    node.roster.answered(Answer("tick", 1))
+    attached = node.sink.take()
+    assert [(each.kind, each.version) for each in attached] == [(TargetKind.QOS, 2)] * 2
+    assert [each.paths for each in attached] == [{"unified": str(folder)} for folder in around]
+
+
 async def test_a_pods_cgroup_that_went_is_read_again_with_the_next_container(node: Node) -> None:
     await node.list(kubelet("sandbox", "POD"))
     pod = node.roster.members()[0].pod

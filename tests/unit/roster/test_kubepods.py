@@ -5,6 +5,7 @@ import contextlib
 import errno
 import os
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from podtick.roster.kubepods import KubepodsRoster
 from podtick.roster.names import Names
 from podtick.roster.pods import KnownPods
 from podtick.roster.roster import Roster
-from podtick.sampler.protocol import Attach, Command, Detach, Network
+from podtick.sampler.protocol import Answer, Attach, Command, Detach, Network
 from podtick.sources.cgroup import inotify as inotify_module
 from podtick.sources.cgroup.mounts import CgroupMounts, Mount
 from podtick.sources.kube.pods import Pod
@@ -132,6 +133,20 @@ async def test_pods_wherever_the_kubelet_has_them(node: Node, pod: str, shape: s
         paths = {each.paths["unified"] for each in node.sink.take(Attach) if each.paths}
         assert paths == {f"{node.root}/{pod}", f"{node.root}/{pod}/{shape.format(APP)}"}
         assert node.kubepods.told
+
+
+@pytest.mark.parametrize("kind", ROOTS)
+async def test_the_cgroups_around_them_are_read_too(node: Node, kind: str) -> None:
+    pod, shape = ROOTS[kind]
+    node.make(f"{pod}/{shape.format(APP)}")
+    async with node.following():
+        node.sink.take()
+        node.roster.answered(Answer("tick", 1))
+        paths = [f"{each.paths['unified']}/" for each in node.sink.take(Attach)]
+    kubepods = f"{node.root}/{pod}".rpartition("/")[0] + "/"
+    assert paths[0] == kubepods, "the pod's class, or all pods where its class has no cgroup"
+    assert all(outer != inner and inner.startswith(outer) for inner, outer in pairwise(paths))
+    assert paths[-1].endswith(("kubepods/", "kubepods.slice/"))
 
 
 async def test_what_comes_and_goes_is_told_by_the_kernel(node: Node) -> None:

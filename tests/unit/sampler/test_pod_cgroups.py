@@ -1,13 +1,17 @@
-"""A pod with a cgroup of its own: which numbers are the kernel's there, and which are still its containers'."""
+"""Cgroups around containers: which numbers are the kernel's there, and which of a pod are still its containers'."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from podtick.history.records import TargetKind
+from podtick.model.metrics.row import Level
+from podtick.model.metrics.table import rows_at
+from podtick.sampler.protocol import Attach
 from tests.unit.sampler.rig import POD, V1, Rig, net_dev, rig_over, write_process, write_tree
 
-APP, SANDBOX = 3, 4
+APP, SANDBOX, BURSTABLE = 3, 4, 5
 CPU, THROTTLED, LIMIT = "cpu_usage_seconds_total", "cpu_cfs_throttled_seconds_total", "spec_memory_limit_bytes"
 OF_POD = {
     "cpuacct": {"cpuacct.usage": "5000\n", "cpuacct.stat": "user 9\nsystem 9\n"},
@@ -70,3 +74,41 @@ def test_a_pods_cgroup_that_goes_makes_its_numbers_unknown_and_is_told(rig: Rig,
     assert rig.value(POD, CPU) is None
     assert rig.value(POD, THROTTLED) == 500
     assert rig.gone == [POD]
+
+
+def around_pods(rig: Rig, folders: Mapping[str, str], run: int = 1) -> str:
+    return rig.targets.attach(Attach(BURSTABLE, TargetKind.QOS, 0, 1 if folders else 0, folders, "{}", run=run))
+
+
+def test_around_pods_only_what_is_right_for_a_whole_subtree_is_read(rig: Rig, tmp_path: Path) -> None:
+    assert around_pods(rig, write_tree(tmp_path / "burstable", V1)) == ""
+    rig.attach(POD, write_tree(tmp_path / "pod", OF_POD), parent=0)
+    rig.attach(APP, write_tree(tmp_path / "app", V1))
+    rig.tick()
+    assert rig.known(BURSTABLE) <= {row.key for row in rows_at(Level.QOS)}
+    everything = {row.key for row in rows_at(Level.QOS) if row.minus is None}
+    assert rig.known(APP) & everything - rig.known(BURSTABLE) == {"memory_failcnt_total", "oom_events_total"}
+    assert rig.value(BURSTABLE, LIMIT) == 67108864
+    assert [rig.value(POD, key) for key in (CPU, THROTTLED)] == [5000, 500], "the pod's numbers are its own"
+
+
+def test_what_is_around_pods_is_read_after_them(rig: Rig, tmp_path: Path) -> None:
+    """Whatever the order in which they were told: so no class is less than its pods."""
+    around_pods(rig, write_tree(tmp_path / "burstable", V1))
+    rig.attach(APP, write_tree(tmp_path / "app", V1), parent=0)
+    rig.attach(POD, write_tree(tmp_path / "pod", OF_POD), parent=0)
+    owners = [file.owner for stage in rig.targets.container_stages() for file in stage.files]
+    assert set(owners) == {POD, APP, BURSTABLE}
+    assert BURSTABLE not in owners[: -owners.count(BURSTABLE)]
+
+
+def test_a_class_is_unknown_while_its_cgroup_is_not_there(rig: Rig, tmp_path: Path) -> None:
+    around_pods(rig, write_tree(tmp_path / "burstable", V1))
+    rig.tick()
+    assert rig.value(BURSTABLE, CPU) == 1000
+    around_pods(rig, {}, run=2)
+    rig.tick()
+    assert rig.known(BURSTABLE) == set()
+    around_pods(rig, write_tree(tmp_path / "burstable", V1 | {"cpuacct": {"cpuacct.usage": "7\n"}}), run=3)
+    rig.tick()
+    assert rig.value(BURSTABLE, CPU) == 7

@@ -4,6 +4,7 @@ import pytest
 
 from podtick.serve.exposition.filters import (
     EVERYTHING,
+    LEVELS,
     FilterError,
     Selection,
     parse_levels,
@@ -34,7 +35,7 @@ def test_filters_repeat_and_list() -> None:
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        (("level", "pots"), "there is no level 'pots': levels are container, pod, node, agent"),
+        (("level", "pots"), "there is no level 'pots': levels are container, pod, qos, kubepods, node, agent"),
         (("level", ""), "level has an empty value"),
         (("level", "pod,,node"), "level has an empty value"),
         (("metric", "cpu usage"), "no pattern of metric names"),
@@ -86,12 +87,12 @@ def test_a_pattern_of_many_stars_is_quick() -> None:
 
 def test_a_namespace_leaves_out_what_has_none_unless_it_is_named() -> None:
     only = Selection(namespaces=frozenset({"shop"}))
-    assert [level for level in ("container", "pod", "node", "agent") if only.wants_level(level)] == [
+    assert [level for level in LEVELS if only.wants_level(level)] == [
         "container",
         "pod",
     ]
     named = Selection(levels=frozenset({"pod", "node"}), namespaces=frozenset({"shop"}))
-    assert [level for level in ("container", "pod", "node", "agent") if named.wants_level(level)] == [
+    assert [level for level in LEVELS if named.wants_level(level)] == [
         "pod",
         "node",
     ]

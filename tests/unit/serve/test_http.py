@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from podtick import __version__
-from podtick.serve.exposition.filters import Selection
+from podtick.serve.exposition.filters import LEVELS, Selection
 from podtick.serve.interfaces import SourceHealth, SourceState
 from tests.support.world import World, full_world, small_world
 from tests.unit.serve.served import Served, serving
@@ -39,11 +39,11 @@ async def test_metrics_are_plain_text_by_default(served: Served) -> None:
     assert response.headers["Vary"] == "Accept, Accept-Encoding"
     assert response.headers["Cache-Control"] == "no-store"
     assert response.headers["Server"] == "podtick"
-    assert levels(text) == {"container", "pod", "node", "agent"}
+    assert levels(text) == {*LEVELS}
     assert list(parse_text(text))
 
 
-@pytest.mark.parametrize(("age", "told"), [(9.0, {"container", "pod", "node", "agent"}), (11.0, {"agent"})])
+@pytest.mark.parametrize(("age", "told"), [(9.0, {*LEVELS}), (11.0, {"agent"})])
 async def test_values_of_a_sampler_that_ticks_no_more_are_not_the_present(
     world: World, served: Served, age: float, told: set[str]
 ) -> None:
@@ -80,9 +80,11 @@ async def test_gzip_holds_the_same_text(served: Served) -> None:
         ("level=pod,node", {"pod", "node"}),
         ("level=pod&level=agent", {"pod", "agent"}),
         ("level=agent", {"agent"}),
+        ("level=qos", {"qos"}),
+        ("level=qos,kubepods&namespace=team-1", {"qos", "kubepods"}),
         ("namespace=team-1", {"container", "pod"}),
-        ("metric=cpu_*", {"container", "pod", "node"}),
-        ("metric=agent_*,threads", {"container", "pod", "agent"}),
+        ("metric=cpu_*", {"container", "pod", "qos", "kubepods", "node"}),
+        ("metric=agent_*,threads", {"container", "pod", "qos", "kubepods", "agent"}),
         ("metric=nothing", set()),
         ("namespace=nobody", set()),
     ],
@@ -106,7 +108,7 @@ async def test_a_requests_own_filter_replaces_the_default(world: World) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "told"),
     [
-        ("/metrics?level=pots", 400, "levels are container, pod, node, agent"),
+        ("/metrics?level=pots", 400, "levels are container, pod, qos, kubepods, node, agent"),
         ("/metrics?metric=%0a", 400, "metric has an empty value"),
         ("/metrics?metric=a%00b", 400, "no pattern"),
         ("/metrics?metrics=cpu_*", 400, "did you mean metric?"),

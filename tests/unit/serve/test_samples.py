@@ -16,6 +16,7 @@ from podtick.model.metrics.state import STATES
 from podtick.model.metrics.table import NODE_COLUMN, TARGET_COLUMN, rows_at
 from podtick.serve.exposition.filters import EVERYTHING, Selection
 from podtick.serve.exposition.format import Format
+from podtick.serve.exposition.info import INFO
 from podtick.serve.exposition.labels import LabelCache
 from podtick.serve.exposition.samples import BATCH, SampleWriter
 from tests.support.world import FakeRoster, FakeSnapshot, FakeTarget, World, full_world, parsers, small_world
@@ -76,7 +77,7 @@ def test_families_stand_together_in_the_tables_order(text_format: Format) -> Non
             for level in Level
             for name in (
                 *(row.family(level) for row in rows_at(level)),
-                *([f"podtick_{level}_info"] if level is not Level.NODE else []),
+                *([f"podtick_{level}_info"] if level in INFO else []),
             )
         )
     )
@@ -178,6 +179,22 @@ def test_filters_choose_levels_metrics_and_namespaces() -> None:
     found = samples(write(world, selection=pods))
     assert {name for name, _ in found} == {"podtick_pod_cpu_usage_seconds_total", "podtick_pod_threads"}
     assert {dict(labels)["pod"] for _, labels in found} == {"shop-0000", "shop-0005"}
+
+
+@BOTH
+def test_a_class_has_one_label_and_all_pods_have_none(text_format: Format) -> None:
+    text = write(full_world(1), text_format, Selection(frozenset({"qos", "kubepods"}), ("threads",)))
+    assert {(name, *labels) for name, labels in samples(text, text_format)} == {
+        ("podtick_qos_threads", ("qos_class", "Burstable")),
+        ("podtick_qos_threads", ("qos_class", "BestEffort")),
+        ("podtick_kubepods_threads",),
+    }
+    assert "_info" not in text
+
+
+def test_what_is_not_right_for_a_whole_subtree_is_never_served_of_one() -> None:
+    around = Selection(frozenset({"qos", "kubepods"}), ("cpu_cfs_*", "network_*", "restarts_total", "start_time_*"))
+    assert write(full_world(1), selection=around) == ""
 
 
 @BOTH

@@ -1,9 +1,9 @@
 """CPU of containers and pods (cgroup v1: cpuacct and cpu; v2: cpu)."""
 
 from podtick.model.metrics.cadvisor import Cadvisor
-from podtick.model.metrics.row import Kind, Level, Metric, PodValue, Unit
+from podtick.model.metrics.row import SUBTREES, Kind, Level, Metric, PodValue, Unit
 
-LEVELS = (Level.CONTAINER, Level.POD)
+LEVELS = SUBTREES
 
 CPU = (
     Metric(
@@ -44,7 +44,7 @@ CPU = (
         Kind.COUNTER,
         Unit.COUNT,
         "Enforcement periods of the CPU limit that have passed while there was something to run.",
-        LEVELS,
+        (Level.CONTAINER, Level.POD),
         v1="cpu.stat:nr_periods",
         v2="cpu.stat:nr_periods",
         pod_cgroup=(),
@@ -56,7 +56,7 @@ CPU = (
         Kind.COUNTER,
         Unit.COUNT,
         "Enforcement periods in which the CPU limit held tasks back.",
-        LEVELS,
+        (Level.CONTAINER, Level.POD),
         v1="cpu.stat:nr_throttled",
         v2="cpu.stat:nr_throttled",
         pod_cgroup=(),
@@ -68,7 +68,7 @@ CPU = (
         Kind.COUNTER,
         Unit.SECONDS,
         "Time for which the CPU limit held tasks back, summed over cores.",
-        LEVELS,
+        (Level.CONTAINER, Level.POD),
         v1="cpu.stat:throttled_time",
         v2="cpu.stat:throttled_usec",
         pod_cgroup=(),

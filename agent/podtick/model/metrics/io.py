@@ -1,9 +1,9 @@
 """Block I/O and tasks of containers and pods (cgroup v1: blkio, pids; v2: io, pids)."""
 
 from podtick.model.metrics.cadvisor import Cadvisor
-from podtick.model.metrics.row import Kind, Level, Metric, PodValue, Unit
+from podtick.model.metrics.row import SUBTREES, Kind, Metric, PodValue, Unit
 
-LEVELS = (Level.CONTAINER, Level.POD)
+LEVELS = SUBTREES
 V1_ABSENT = " On cgroup v1 absent as long as the kernel counts nothing at all."
 
 IO = (

@@ -1,9 +1,9 @@
 """Memory of containers and pods (cgroup v1 and v2: memory)."""
 
 from podtick.model.metrics.cadvisor import Cadvisor
-from podtick.model.metrics.row import Kind, Level, Metric, PodValue, Unit
+from podtick.model.metrics.row import SUBTREES, Kind, Metric, PodValue, Unit
 
-LEVELS = (Level.CONTAINER, Level.POD)
+LEVELS = SUBTREES
 
 # Rows of one kernel file stand together, on both versions: one file fills one run of columns.
 MEMORY = (

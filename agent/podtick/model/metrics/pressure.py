@@ -5,7 +5,7 @@ its cgroups in both.
 """
 
 from podtick.model.metrics.cadvisor import Cadvisor
-from podtick.model.metrics.row import Kind, Level, Metric, PodValue, Unit
+from podtick.model.metrics.row import SUBTREES, Kind, Metric, PodValue, Unit
 
 
 def _row(resource: str, word: str, kernel: str, text: str) -> Metric:
@@ -16,7 +16,7 @@ def _row(resource: str, word: str, kernel: str, text: str) -> Metric:
         Kind.COUNTER,
         Unit.SECONDS,
         text,
-        (Level.CONTAINER, Level.POD),
+        SUBTREES,
         v1=source,
         v2=source,
         pod=PodValue.LONE,

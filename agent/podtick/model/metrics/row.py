@@ -32,7 +32,13 @@ class Level(StrEnum):
 
     CONTAINER = "container"
     POD = "pod"
+    QOS = "qos"  # all pods of one class of service that has a cgroup
+    KUBEPODS = "kubepods"  # all pods, those of the class that has none too
     NODE = "node"
+
+
+SUBTREES = (Level.CONTAINER, Level.POD, Level.QOS, Level.KUBEPODS)
+"""Levels of what the kernel counts rightly for a cgroup and all below it: see `Metric.pod_cgroup`."""
 
 
 class Unit(Enum):
@@ -72,7 +78,8 @@ class Metric:
     `minus[0]` less the row `minus[1]`, never below zero).
 
     `pod_cgroup` names the cgroup versions on which the kernel's number on a pod's own cgroup is right (it never is
-    for CFS throttling, which is not hierarchical); on the others the pod's value is made as `pod` says.
+    for CFS throttling, which is not hierarchical); on the others the pod's value is made as `pod` says. Of a class of
+    service, and of all pods, the cgroup is all there is: where it is not right there is no value.
     `slow` rows are limits: read once a minute and whenever the roster says that they changed.
     `labels` are constant labels that tell rows of one name apart; `per` names the label (device) under which the
     latest tick is exposed piece by piece, while the history holds the sum.

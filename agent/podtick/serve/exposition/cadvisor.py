@@ -44,7 +44,8 @@ def families() -> tuple[tuple[Family, tuple[Served, ...]], ...]:
     by_name: dict[str, list[Served]] = {}
     for row in (*TARGET_ROWS, *NODE_ROWS):
         if row.cadvisor is not None:
-            levels = tuple(level for level in row.levels if level is not Level.POD or row.cadvisor.pods)
+            there = (Level.CONTAINER, *([Level.POD] if row.cadvisor.pods else []), Level.NODE)
+            levels = tuple(level for level in row.levels if level in there)
             by_name.setdefault(row.cadvisor.name, []).append(Served(row, row.cadvisor, levels))
     made = [
         (Family(name, served[0].levels[0], tuple(one.row for one in served)), tuple(served))

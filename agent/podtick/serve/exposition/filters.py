@@ -37,8 +37,8 @@ class Selection:
     def wants_level(self, level: str) -> bool:
         """Whether a level is wanted.
 
-        Series of the node and the agent belong to no namespace: a namespace filter leaves them out, unless their
-        levels are named.
+        Series of classes, all pods, the node and the agent belong to no namespace: a namespace filter leaves them out,
+        unless their levels are named.
         """
         if self.levels is not None:
             return level in self.levels

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from podtick.model.metrics.row import Level
 from podtick.serve.exposition.format import label_pair
-from podtick.serve.exposition.info import info_labels
+from podtick.serve.exposition.info import INFO, info_labels
 from podtick.serve.interfaces import Roster, Target
 
 
@@ -13,7 +13,7 @@ from podtick.serve.interfaces import Roster, Target
 class Labelled:
     """A target's slot, its first tick, its namespace, and its labels as they stand between name and value: `{...} `.
 
-    `info`: the labels of its info metric, in the same form.
+    `info`: the labels of its info metric, in the same form; empty where it has none.
     """
 
     slot: int
@@ -24,7 +24,11 @@ class Labelled:
 
 
 def labels_of(target: Target) -> str:
-    """Such as `{namespace="shop",pod="cart-1",uid="...",container="app"} `."""
+    """Such as `{namespace="shop",pod="cart-1",uid="...",container="app"} `; that of all pods has none."""
+    if target.level is Level.KUBEPODS:
+        return " "
+    if target.level is Level.QOS:
+        return f"{{{label_pair('qos_class', target.facts['qos_class'])}}} "
     pairs = [("namespace", target.namespace), ("pod", target.pod), ("uid", target.uid)]
     if target.container is not None:
         pairs.append(("container", target.container))
@@ -60,5 +64,5 @@ class LabelCache:
 
     def _of(self, target: Target) -> Labelled:
         labels = labels_of(target)
-        info = info_labels(target.level, labels, self._node, target.facts)
+        info = info_labels(target.level, labels, self._node, target.facts) if target.level in INFO else ""
         return Labelled(target.slot, target.first, target.namespace, labels, info)

@@ -54,7 +54,7 @@ _FAMILIES = {level: families(level) for level in Level}
 
 
 class SampleWriter:
-    """Writes the samples of containers, pods and node; knows nothing of HTTP."""
+    """Writes the samples of every level; knows nothing of HTTP."""
 
     def __init__(self, labels: LabelCache, parsers: DeviceParsers) -> None:
         self._labels = labels
@@ -64,10 +64,10 @@ class SampleWriter:
         """Text in pieces of at most `BATCH` targets. A family without samples is left out, header and all."""
         matcher = selection.matcher()
         # Taken before the first piece goes out, so that a change of the roster in between cannot tear a body.
-        labelled = {
-            level: self._labels.at(level, snapshot.number, selection.namespaces)
-            for level in (Level.CONTAINER, Level.POD)
-            if selection.wants_level(level)
+        labelled: dict[Level, list[Labelled]] = {
+            level: self._labels.at(level, snapshot.number, selection.namespaces if level in INFO else None)
+            for level in Level
+            if level is not Level.NODE and selection.wants_level(level)
         }
         for level in Level:
             if not selection.wants_level(level):
@@ -78,7 +78,7 @@ class SampleWriter:
             else:
                 pieces = _targets(wanted, snapshot, labelled[level])
             yield from with_headers(pieces, text_format)
-            if targets := labelled.get(level):
+            if level in INFO and (targets := labelled[level]):
                 yield from _info(level, matcher, targets, text_format)
 
     def _node(self, wanted: Sequence[Family], snapshot: Snapshot) -> Iterator[tuple[Family, str]]:
