@@ -68,6 +68,10 @@ class Recorded:
     ) -> int:
         return self.attach(TargetKind.CONTAINER, Identity(namespace, name, uid, container).text().encode(), pod)
 
+    def around_pods(self, identity: str) -> int:
+        """The cgroup of a class of service, or of all pods."""
+        return self.attach(TargetKind.QOS, identity.encode())
+
     def detach(self, *ids: int) -> None:
         for id_ in ids:
             self.writer.detach(id_)
@@ -96,7 +100,7 @@ class Recorded:
     # -- asking, without a server ----------------------------------------------------------------------------------
 
     def ask_node(self, **query: str) -> Json:
-        return _decoded(self.answers.node(_query((Level.NODE,), query)))
+        return _decoded(self.answers.node(_query((Level.NODE, Level.QOS, Level.KUBEPODS), query)))
 
     def ask_pods(self, **query: str) -> Json:
         return _decoded(self.answers.pods(_query((Level.POD, Level.CONTAINER), query)))

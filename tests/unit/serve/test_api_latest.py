@@ -135,6 +135,37 @@ def test_the_node_with_its_disks_and_interfaces() -> None:
         assert set(history.ask_node(metric="load1,disk_reads*")) == {"node", "timestamp", "values", "disks"}
 
 
+def test_the_node_has_its_classes_of_service_and_all_pods() -> None:
+    with recording() as history:
+        burstable, all_pods = history.around_pods('{"qos_class": "Burstable"}'), history.around_pods("{}")
+        former = history.around_pods('{"qos_class": "BestEffort"}')
+        history.tick({burstable: {CPU: SECOND}, all_pods: {CPU: 2 * SECOND, "spec_memory_limit_bytes": 400}})
+        history.detach(former)
+        history.tick({burstable: {CPU: int(1.5 * SECOND)}})
+        found = history.ask_node(metric="cpu_usage*,spec_memory*")
+        assert found["values"] == {}
+        assert found["qos"] == [
+            {
+                "qos_class": "Burstable",
+                "values": {CPU: 1.5, "cpu_usage_cores": 0.5},
+                "limits": {"spec_memory_limit_bytes": {"value": None, "limited": None}},
+            }
+        ]
+        assert found["kubepods"]["values"] == {CPU: 2.0, "cpu_usage_cores": 0.0}
+        assert found["kubepods"]["limits"]["spec_memory_limit_bytes"] == {"value": 400, "limited": True}
+        peak = history.ask_node(window="60s", metric="cpu_usage*")["qos"][0]["statistics"]["cpu_usage_cores"]["max"]
+        assert peak == 0.5
+        assert {"qos", "kubepods"}.isdisjoint(history.ask_node(metric="load1"))
+        assert {"qos", "kubepods"}.isdisjoint(history.ask_node(since="oldest"))
+        assert history.ask_pods()["pods"] == []
+
+
+def test_a_node_without_a_kubelet_has_no_classes() -> None:
+    with recording() as history:
+        history.tick({NODE: {"load1": 100}})
+        assert {"qos", "kubepods"}.isdisjoint(history.ask_node())
+
+
 def test_a_new_device_has_no_rate_yet() -> None:
     with recording() as history:
         history.tick()

@@ -10,7 +10,7 @@ from podtick.serve.api.devices import devices_at, pieces_at
 from podtick.serve.api.directory import Directory, PodSubject, Subject
 from podtick.serve.api.facts import Facts
 from podtick.serve.api.latest import Latest
-from podtick.serve.api.plan import Plan
+from podtick.serve.api.plan import Plan, make_plan
 from podtick.serve.api.query import Query
 from podtick.serve.api.seconds import PodSeconds, all_seconds, one_seconds
 from podtick.serve.api.series import Entry
@@ -40,15 +40,14 @@ class Answers:
     def node(self, query: Query) -> Iterator[bytes]:
         """`/api/v1/node`."""
         there = self._directory()
-        plan = query.plan(Level.NODE)
-        assert plan is not None, "the only level of its route"
+        plan = make_plan(Level.NODE, query.matcher, measured=query.window is not None)
         if query.since is not None:
             return self._one_since(self._head(), there.node, plan, query.since, there.latest)
         describe = self._describe(query, there.node.last(there.latest))
         body = self._head() | describe.single(there.node.records, plan)
         if isinstance(describe, Latest):
             body |= devices_at(self.hour, self.parsers, describe.ticks, query.matcher)
-        return whole(body)
+        return whole(body | self._around_pods(there, query, describe))
 
     def pods(self, query: Query) -> Iterator[bytes]:
         """`/api/v1/pods`: those of the newest second, or of the window, or second by second."""
@@ -108,6 +107,17 @@ class Answers:
 
     def _head(self) -> Entry:
         return {"node": self.node_name}
+
+    def _around_pods(self, there: Directory, query: Query, describe: Latest | Window) -> Entry:
+        """The classes of service that have a cgroup, in `qos`, and all pods, in `kubepods`."""
+        found: dict[str, Entry] = {}
+        for qos_class, record in there.around_pods.items():
+            plan = query.plan(Level.QOS if qos_class else Level.KUBEPODS)
+            if plan and (plan.values or plan.limits) and (entry := describe.of((record,), plan)):
+                found[qos_class] = entry
+        all_pods = found.pop("", None)
+        qos = [{"qos_class": qos_class, **entry} for qos_class, entry in found.items()]
+        return ({"qos": qos} if qos else {}) | ({"kubepods": all_pods} if all_pods else {})
 
     def _who(self, one: PodSubject) -> Entry:
         return _identity(one) | {"live": one.pod.live} | self.facts.of(one.pod.identity)

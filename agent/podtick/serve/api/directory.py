@@ -62,6 +62,9 @@ class Directory:
         self.latest = hour.latest_number()  # first: who was there at this tick is in the table by now
         records = sorted(hour.targets(), key=lambda record: (record.first, record.id))
         self.node = Subject(_NOBODY, tuple(record for record in records if record.kind is TargetKind.NODE))
+        around = [record for record in records if record.kind is TargetKind.QOS]
+        self.around_pods = {_qos_class(record): record for record in around}
+        """The cgroups around pods, by class of service; that of all pods under an empty one."""
         pods: dict[tuple[str, str], list[tuple[Identity, TargetRecord]]] = {}
         containers: dict[tuple[str, str], dict[str, list[tuple[Identity, TargetRecord]]]] = {}
         oldest = hour.oldest_number()
@@ -127,6 +130,11 @@ def _identity(record: TargetRecord) -> Identity | None:
         return _DECODER.decode(record.identity)
     except msgspec.DecodeError:  # a ValidationError is one too
         return None
+
+
+def _qos_class(record: TargetRecord) -> str:
+    """The class of service whose cgroup a record is about; empty for that of all pods."""
+    return msgspec.json.decode(record.identity, type=dict[str, str]).get("qos_class", "")
 
 
 def _shown(name: str) -> str:

@@ -17,6 +17,7 @@ from podtick.serve.problem import problem
 BODIES_AT_ONCE = 8
 THREADS = 2
 """Pieces that are made at once: readers of any speed share them, and nobody else's threads are taken."""
+_NODE_LEVELS = (Level.NODE, Level.QOS, Level.KUBEPODS)
 _POD_LEVELS = (Level.POD, Level.CONTAINER)
 Make = Callable[[Query], Iterator[bytes]]
 
@@ -40,7 +41,7 @@ class ApiRoutes:
 
     async def node(self, request: web.Request) -> web.StreamResponse:
         """`/api/v1/node`."""
-        return await self._answer(request, ("metric", "window", "since"), (Level.NODE,), self._answers.node)
+        return await self._answer(request, ("metric", "window", "since"), _NODE_LEVELS, self._answers.node)
 
     async def pods(self, request: web.Request) -> web.StreamResponse:
         """`/api/v1/pods`."""
