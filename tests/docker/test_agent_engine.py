@@ -88,6 +88,7 @@ def test_a_frozen_engine_is_named_and_comes_back(own_engine: Make) -> None:
         agent.wait_until(says(agent, 200, "listed"), "the engine again")
 
 
+@pytest.mark.needs("restored")
 def test_a_configured_engine_has_to_answer_before_the_agent_is_ready(own_engine: Make) -> None:
     engine = own_engine()
     with Containers(engine) as containers:

@@ -115,6 +115,7 @@ def test_since_gives_each_second_exactly_once_however_one_polls(agent: Agent, co
         assert check_polled(told, reader) >= POLLING - 10
 
 
+@pytest.mark.needs("every-second")
 def test_a_container_that_was_removed_is_still_told_by_its_uid(agent: Agent, containers: Containers) -> None:
     first = containers.run("json-again", *BUSY, options=["--cpus", "0.2"])
     reads(agent, "json-again")
@@ -182,6 +183,7 @@ def of_one_tick(agent: Agent) -> tuple[Json, Scrape]:
             return pods, scrape
 
 
+@pytest.mark.needs("every-second")
 def test_it_says_what_the_exposition_says(agent: Agent, containers: Containers) -> None:
     containers.run("json-same", *BUSY, options=["--cpus", "0.2", "--memory", "64m"], network="bridge")
     containers.create("json-created")
@@ -209,6 +211,7 @@ def test_it_says_what_the_exposition_says(agent: Agent, containers: Containers) 
     assert {key: value for key, value in told.items() if key not in rates} == written
 
 
+@pytest.mark.needs("every-second")
 def test_the_node_and_all_pods(agent: Agent, containers: Containers) -> None:
     containers.run("json-all", network="bridge")
     reads(agent, "json-all")

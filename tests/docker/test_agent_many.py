@@ -3,6 +3,8 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.docker.containers import Containers, cpu_usage_ns
 from tests.support.agent import Agent
 
@@ -43,6 +45,7 @@ def test_names_too_long_for_a_label_stay_apart(agent: Agent, containers: Contain
     assert [len(name) for name in served] == [253, 253]
 
 
+@pytest.mark.needs("every-second")
 def test_each_of_sixty_has_its_own_numbers(agent: Agent, containers: Containers) -> None:
     before_files = open_files(agent)
     # each does some work of its own, so that no two have the same counters
@@ -65,6 +68,7 @@ def test_each_of_sixty_has_its_own_numbers(agent: Agent, containers: Containers)
     assert not names_there(agent, "many-")
 
 
+@pytest.mark.needs("every-second")
 def test_containers_removed_between_list_and_look(agent: Agent, containers: Containers) -> None:
     """Some live for a few ms only, and are gone before anybody can inspect them or find their cgroup."""
     stays = [containers.run(f"storm-stays{number}") for number in range(3)]

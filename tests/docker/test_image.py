@@ -40,6 +40,7 @@ def size(engine: Engine, image: str) -> int:
     return int(engine.docker("image", "inspect", "--format", "{{.Size}}", image))
 
 
+@pytest.mark.needs("image-size")
 def test_it_adds_little_to_its_base(engine: Engine) -> None:
     added = size(engine, IMAGE) - size(engine, BASE)
     print(f"podtick adds {added / 1e6:.1f} MB to its base")

@@ -105,10 +105,18 @@ class EngineRoster:
                 self.state.lost = reason
                 level = logging.WARNING if self.state.listed else logging.INFO
                 log.log(level, "the engine does not answer reason=%s", reason)
+                self._forget_states()
         self.state.running = sum(followed.runs for followed in self._followed)
         self.state.streamed = self._streams.followed if self._streams else 0
         self.known.set()
         self._applied()
+
+    def _forget_states(self) -> None:
+        """Of whom only the engine tells, nobody knows now whether they run; of the others their cgroups tell it."""
+        for followed in self._followed:
+            member = self._roster.member(followed.key) if followed.streamed else None
+            if member:
+                self._roster.tell(member, {"state": None})
 
     async def _list(self, containers: tuple[ContainerDetails, ...]) -> None:
         stopped = sorted((each for each in containers if each.state not in RUNNING), key=_ended, reverse=True)

@@ -26,7 +26,12 @@ class Kind:
 
 KINDS = {
     "docker20": Kind(Engine, "Docker 20.10"),
-    "docker29": Kind(Docker29, "Docker 29"),
+    "docker29": Kind(
+        Docker29,
+        "Docker 29",
+        lacks={"image-size": "Docker 29 counts of an image both what it unpacked and what it was unpacked from"},
+        streams_lack={"restored": "Docker 29 finds no statistics of a container that went on without it"},
+    ),
     "podman": Kind(
         Podman,
         "Podman",

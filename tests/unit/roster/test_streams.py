@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from podtick.model.metrics.row import UNLIMITED
+from podtick.model.metrics.state import STATES
 from podtick.roster import engine as engine_module
 from podtick.roster import streams as module
 from podtick.roster.engine import EngineRoster
@@ -21,7 +22,7 @@ from podtick.roster.streams import MARK, StatsStreams
 from podtick.sampler.protocol import Attach, Command, Told
 from podtick.sources.cgroup.mounts import CgroupMounts, Mount
 from podtick.sources.docker.containers import ContainerDetails
-from podtick.sources.docker.updates import Changed, Listed, Removed, Update
+from podtick.sources.docker.updates import Changed, Listed, Removed, Unavailable, Update
 from tests.unit.docker.scripted import Answer, ScriptedEngine, answer, container_id, frame, streamed
 from tests.unit.roster.engine import INFO, details, stopped
 
@@ -210,6 +211,20 @@ async def test_one_that_ends_is_not_followed_any_more(end: Update) -> None:
         if isinstance(end, Changed):
             assert not member.running
             assert there.ear.attached(member.id)[-1].paths == {}
+
+
+async def test_while_its_engine_is_lost_nobody_knows_whether_it_runs() -> None:
+    async with remote() as there:
+        there.says(1, streamed(*seconds(1)))
+        await there.give(Listed(INFO, (container(1),)))
+        await there.ear.told(CPU, 1)
+        member = there.roster.member(container_id(1))
+        assert member is not None
+        assert member.told["state"] == STATES.index("running")
+        await there.give(Unavailable("no such socket"))
+        assert dict(member.told)["state"] is None
+        await there.give(Listed(INFO, (container(1),)))
+        assert member.told["state"] == STATES.index("running")
 
 
 async def test_at_most_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
