@@ -1,4 +1,4 @@
-"""Containers of one test, and what the kernel itself says of them."""
+"""Containers of one test, and where the kernel has them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,17 +70,3 @@ class Containers:
             assert paths is not None
             found.append(paths)
         return found
-
-
-def kernel_text(paths: CgroupPaths, file: str) -> str:
-    """A cgroup file of a container."""
-    folder = paths.folder_of(file)
-    assert folder is not None, file
-    return (folder / file).read_text()
-
-
-def cpu_usage_ns(paths: CgroupPaths) -> int:
-    """CPU time as the kernel counts it, in ns (on v2 it is rounded down to us)."""
-    if paths.version == 1:
-        return int(kernel_text(paths, "cpuacct.usage"))
-    return int(kernel_text(paths, "cpu.stat").split()[1]) * 1000

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from podtick.sources.cgroup.discovery import CgroupPaths
-from tests.docker.containers import cpu_usage_ns
+from tests.support.kernel import cpu_usage_ns
 
 OFTEN = 0.02  # s
 SECOND = 0.9  # s at least: who looks at a second does not hit it exactly

@@ -4,9 +4,10 @@ import time
 
 import pytest
 
-from tests.docker.containers import BUSY, Containers, cpu_usage_ns
+from tests.docker.containers import BUSY, Containers
 from tests.support.agent import Agent
 from tests.support.engine.choice import CGROUP, source
+from tests.support.kernel import cpu_usage_ns
 
 USAGE = "podtick_container_cpu_usage_seconds_total"
 POD_USAGE = "podtick_pod_cpu_usage_seconds_total"

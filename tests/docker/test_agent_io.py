@@ -1,7 +1,8 @@
 """Block I/O: exactly what the kernel counts, and no series where it counts nothing."""
 
-from tests.docker.containers import MIB, Containers, kernel_text
+from tests.docker.containers import MIB, Containers
 from tests.support.agent import Agent
+from tests.support.kernel import kernel_text
 
 V1 = {
     "fs_reads_bytes_total": ("blkio.throttle.io_service_bytes_recursive", "Read"),

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from podtick.history.reader import HistoryReader
-from tests.docker.containers import BUSY, Containers, cpu_usage_ns
+from tests.docker.containers import BUSY, Containers
 from tests.support.agent import Agent
+from tests.support.kernel import cpu_usage_ns
 from tests.support.scrape import Scrape
 
 Json = dict[str, Any]

@@ -12,9 +12,10 @@ from podtick.model.metrics.row import Kind, Level, Metric
 from podtick.model.metrics.table import TARGET_ROWS
 from podtick.sources.cgroup.discovery import CgroupPaths
 from tests.docker.agents import watching
-from tests.docker.containers import BUSY, CGROUP, Containers, cpu_usage_ns
+from tests.docker.containers import BUSY, CGROUP, Containers
 from tests.support.agent import Agent
 from tests.support.engine import Engine
+from tests.support.kernel import cpu_usage_ns
 from tests.support.scrape import Scrape
 
 USAGE = "podtick_{}_cpu_usage_seconds_total"

@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.docker.containers import Containers, cpu_usage_ns
+from tests.docker.containers import Containers
 from tests.support.agent import Agent
+from tests.support.kernel import cpu_usage_ns
 
 USAGE = "podtick_container_cpu_usage_seconds_total"
 THREADS = "podtick_container_threads"

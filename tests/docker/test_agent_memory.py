@@ -3,9 +3,10 @@
 import pytest
 
 from podtick.sources.cgroup.discovery import CgroupPaths
-from tests.docker.containers import MIB, Containers, kernel_text
+from tests.docker.containers import MIB, Containers
 from tests.support.agent import Agent
 from tests.support.engine.choice import ENGINE, source
+from tests.support.kernel import kernel_text
 
 USAGE = "podtick_container_memory_usage_bytes"
 OOM = "podtick_{}_oom_events_total"

@@ -6,6 +6,7 @@ import pytest
 
 from tests.docker.containers import MIB, Containers
 from tests.support.agent import Agent
+from tests.support.kernel import network_bytes
 from tests.support.scrape import Scrape
 
 RECEIVED = "podtick_pod_network_receive_bytes_total"
@@ -13,13 +14,6 @@ SENT = "podtick_pod_network_transmit_bytes_total"
 THREADS = "podtick_container_threads"
 SERVER = "mkdir /www; dd if=/dev/zero of=/www/file bs=1M count=50; exec httpd -f -p 80 -h /www"
 FETCH = "until wget -q -O /dev/null http://{}/{}; do sleep 0.1; done"
-
-
-def kernel_totals(pid: int) -> tuple[int, int]:
-    """Bytes received and sent on all interfaces but lo."""
-    rows = [line.replace(":", " ").split() for line in Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]]
-    kept = [row for row in rows if row[0] != "lo"]
-    return sum(int(row[1]) for row in kept), sum(int(row[9]) for row in kept)
 
 
 def growth(name: str, before: Scrape, after: Scrape) -> dict[str, float]:
@@ -43,7 +37,7 @@ def test_bytes_through_the_bridge_are_the_right_pods(agent: Agent, containers: C
     assert 50 * MIB <= sent.pop("net-server") <= 54 * MIB
     assert max(*received.values(), *sent.values()) < MIB
     pid = containers.engine.pid("net-client")
-    low, quiet, high = kernel_totals(pid), agent.next_tick(), kernel_totals(pid)
+    low, quiet, high = network_bytes(pid), agent.next_tick(), network_bytes(pid)
     for least, metric, most in zip(low, (RECEIVED, SENT), high, strict=True):  # neighbours say hello at any moment
         assert least <= quiet.known(metric, pod="net-client") <= most
 
@@ -63,7 +57,7 @@ def test_a_shared_network_makes_one_pod(agent: Agent, containers: Containers) ->
     usage = "podtick_container_cpu_usage_seconds_total"
     agent.wait_for(lambda scrape: len(scrape.all(usage, pod="net-owner")) == 2, "two containers in one pod")
     pid = containers.engine.pid("net-owner")
-    low, scrape, high = kernel_totals(pid), agent.next_tick(), kernel_totals(pid)
+    low, scrape, high = network_bytes(pid), agent.next_tick(), network_bytes(pid)
     assert {each.labels["container"] for each in scrape.all(usage, pod="net-owner", uid=owner)} == {
         "net-owner",
         "net-guest",
@@ -89,7 +83,7 @@ def test_a_guest_that_ends_takes_nothing_along(agent: Agent, containers: Contain
         if name.startswith("podtick_pod_"):
             assert alone.known(name, pod="net-first") >= value, name
     pid = containers.engine.pid("net-first")
-    low, quiet, high = kernel_totals(pid), agent.next_tick(), kernel_totals(pid)
+    low, quiet, high = network_bytes(pid), agent.next_tick(), network_bytes(pid)
     assert low[0] <= quiet.known(RECEIVED, pod="net-first") <= high[0]
 
 

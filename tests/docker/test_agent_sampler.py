@@ -7,8 +7,9 @@ from pathlib import Path
 
 from podtick.history.ticks import AFTER_START, Tick
 from tests.docker.agents import watching
-from tests.docker.containers import BUSY, Containers, cpu_usage_ns
+from tests.docker.containers import BUSY, Containers
 from tests.support.agent import PATIENCE, Agent
+from tests.support.kernel import cpu_usage_ns
 from tests.support.scrape import Scrape
 
 USAGE = "podtick_container_cpu_usage_seconds_total"
