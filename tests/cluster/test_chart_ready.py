@@ -46,6 +46,7 @@ def agent(answers: Mapping[str, tuple[int, str]]) -> Iterator[int]:
 def ready(cluster: ControlPlane, account: Account, name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The script, in a pod of its own as it were, without patience."""
     environment = dict(account.access.environ) | {"NAMESPACE": NAMESPACE, "SELECTOR": f"agents%3D{name}", "PORT": "1"}
+    environment["SHOWN"] = "all"
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
     spec = importlib.util.spec_from_file_location("ready", CHART / "files" / "ready.py")
@@ -101,6 +102,19 @@ def test_one_that_does_not_know_its_own_pod_is_not_well(
     with agent({"/readyz": (200, "")}) as port:
         monkeypatch.setenv("PORT", str(port))
         assert ready.main() == f"{pod} on a: {own(pod)}: HTTP 404: no {own(pod)}"
+
+
+def test_one_that_shows_other_namespaces_only_need_not_know_its_own_pod(
+    cluster: ControlPlane, ready: Any, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pod = add_pod(cluster, name, "a")
+    monkeypatch.setenv("SHOWN", "shop,kube-system")
+    with agent({"/readyz": (200, "")}) as port:
+        monkeypatch.setenv("PORT", str(port))
+        assert ready.main() is None
+        monkeypatch.setenv("SHOWN", f"shop,{NAMESPACE}")
+        assert f"{own(pod)}: HTTP 404" in ready.main()
+    assert capsys.readouterr().out == f"{pod} on a is ready\n"
 
 
 def test_one_that_nobody_reaches(cluster: ControlPlane, ready: Any, name: str) -> None:
