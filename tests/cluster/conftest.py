@@ -1,4 +1,4 @@
-"""For all tests of this tier one control plane and one whole cluster; and accounts that belong to a test."""
+"""For all tests of this tier one control plane and one whole cluster; accounts and pods that belong to a test."""
 
 import re
 from collections.abc import Iterator
@@ -8,6 +8,13 @@ import pytest
 
 from tests.support.cluster import Cluster, ControlPlane
 from tests.support.cluster.account import NAMESPACE, Account
+from tests.support.cluster.nodes import Node
+from tests.support.cluster.release import NAMESPACE as WATCH
+from tests.support.cluster.release import Release
+from tests.support.cluster.workloads import Workloads
+from tests.support.engine import EngineUnavailable
+from tests.support.engine.choice import chosen
+from tests.support.image import image_tar
 
 SHOP = "shop"
 
@@ -27,7 +34,53 @@ def whole() -> Iterator[Cluster]:
     with Cluster() as started:
         for name in (NAMESPACE, SHOP):
             started.create("/api/v1/namespaces", {"metadata": {"name": name}})
+        # A pod needs its namespace's service account, which a controller makes in its own time.
+        started.kubectl("wait", "--namespace", SHOP, "--for=create", "serviceaccount/default")
         yield started
+
+
+@pytest.fixture(scope="module", params=["docker", "containerd"])
+def node(request: pytest.FixtureRequest, whole: Cluster) -> Node:
+    """One of the cluster's nodes after the other."""
+    return next(node for node in whole.nodes if request.param == node.KIND)
+
+
+@pytest.fixture(scope="module")
+def workloads(request: pytest.FixtureRequest, whole: Cluster, node: Node) -> Iterator[Workloads]:
+    """Pods of every kind on the node, alone in a namespace."""
+    namespace = f"{request.module.__name__.rpartition('.test_')[2].replace('_', '-')}-{node.KIND}"
+    whole.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
+    made = Workloads(whole, node, namespace)
+    try:
+        made.create()
+        yield made
+    finally:
+        made.delete()
+        whole.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def watch(whole: Cluster) -> str:
+    """A namespace in which the chart can be installed: the nodes know its image."""
+    try:
+        with chosen().make() as engine:
+            tar = image_tar(engine)
+    except EngineUnavailable as reason:
+        pytest.skip(str(reason))
+    for node in whole.nodes:
+        node.load(tar)
+    labels = {"pod-security.kubernetes.io/enforce": "privileged"}
+    whole.create("/api/v1/namespaces", {"metadata": {"name": WATCH, "labels": labels}})
+    whole.kubectl("wait", "--namespace", WATCH, "--for=create", "serviceaccount/default")
+    return WATCH
+
+
+@pytest.fixture(scope="session")
+def release(whole: Cluster, watch: str) -> Iterator[Release]:
+    """The chart as it is by default, and with the engine's socket."""
+    del watch
+    with Release(whole, "podtick") as installed:
+        yield installed
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.cluster.conftest import SHOP
 from tests.support.cluster import Cluster, ClusterError
 from tests.support.cluster.images import PAUSE
 from tests.support.cluster.nodes import ContainerdNode
-from tests.support.cluster.workloads import container, listed
+from tests.support.cluster.workloads import container, listed, pod, spec
 
 SERVE = "mkdir /www; echo $HOSTNAME >/www/index.html; exec httpd -f -p 8080 -h /www"
 
@@ -22,22 +22,8 @@ def web(whole: Cluster) -> Iterator[dict[str, str]]:
     """A pod on each node that serves its name; the pods' addresses by their names."""
     where = ("--namespace", SHOP)
     names = [f"serve-{node.KIND}" for node in whole.nodes]
-    pods = [
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name},
-            "spec": {
-                "nodeSelector": {"kubernetes.io/hostname": node.name},
-                "dnsPolicy": "Default",
-                "terminationGracePeriodSeconds": 0,
-                "containers": [container("app", SERVE)],
-            },
-        }
-        for name, node in zip(names, whole.nodes, strict=True)
-    ]
-    # A pod needs its namespace's service account, which a controller makes in its own time.
-    whole.kubectl("wait", *where, "--for=create", "serviceaccount/default")
+    specs = (spec(node, container("app", SERVE)) for node in whole.nodes)
+    pods = [pod(name, each) for name, each in zip(names, specs, strict=True)]
     whole.kubectl("apply", *where, "--filename=-", text=listed(pods))
     try:
         for name in names:

@@ -11,7 +11,7 @@ from tests.support.agent import PATIENCE, Agent
 from tests.support.cluster import Cluster
 from tests.support.cluster.images import WAIT
 from tests.support.cluster.nodes import Node
-from tests.support.cluster.workloads import container, listed
+from tests.support.cluster.workloads import container, listed, pod, spec
 from tests.support.scrape import Scrape
 
 CPU = "podtick_{}_cpu_usage_seconds_total"
@@ -20,14 +20,8 @@ BURN = "i=0; while [ $i -lt 150000 ]; do i=$((i+1)); done"
 WHERE = ("--namespace", SHOP)
 
 
-@pytest.fixture(scope="module", params=["docker", "containerd"])
-def node(request: pytest.FixtureRequest, whole: Cluster) -> Node:
-    return next(node for node in whole.nodes if request.param == node.KIND)
-
-
 @pytest.fixture(scope="module")
 def agent(whole: Cluster, node: Node) -> Iterator[Agent]:
-    whole.kubectl("wait", *WHERE, "--for=create", "serviceaccount/default")
     access = ("--kubernetes", "auto", "--kubeconfig", str(whole.kubeconfig))
     with Agent(*node.flags, *access, wrapper=node.wrapper, namespace=SHOP) as agent:
         yield agent
@@ -46,16 +40,6 @@ def made(whole: Cluster) -> Iterator[Callable[[dict[str, Any]], str]]:
     yield make
     for name in reversed(names):
         whole.kubectl("delete", *WHERE, "--cascade=foreground", "--wait", name)
-
-
-def spec(node: Node, *containers: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A pod's, on a node; it does not wait when it is to end."""
-    placed = {"nodeSelector": {"kubernetes.io/hostname": node.name}, "dnsPolicy": "Default"}
-    return {"containers": list(containers), "terminationGracePeriodSeconds": 0, **placed, **more}
-
-
-def pod(name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
 def uids(scrape: Scrape, name: str) -> set[str]:

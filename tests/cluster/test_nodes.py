@@ -36,24 +36,6 @@ class Told(NamedTuple):
     running: bool
 
 
-@pytest.fixture(scope="module", params=["docker", "containerd"])
-def node(request: pytest.FixtureRequest, whole: Cluster) -> Node:
-    return next(node for node in whole.nodes if request.param == node.KIND)
-
-
-@pytest.fixture(scope="module")
-def workloads(whole: Cluster, node: Node) -> Iterator[Workloads]:
-    namespace = f"on-{node.KIND}"
-    whole.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
-    made = Workloads(whole, node, namespace)
-    try:
-        made.create()
-        yield made
-    finally:
-        made.delete()
-        whole.kubectl("delete", "namespace", namespace, "--wait=false")
-
-
 @pytest.fixture(scope="module")
 def pods(whole: Cluster, workloads: Workloads) -> Any:
     """What the API server answers when it is asked for them."""

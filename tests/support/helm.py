@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "podtick"
 CASES = {path.name.removesuffix("-values.yaml"): ("--values", str(path)) for path in CHART.glob("ci/*-values.yaml")}
 """What helm has to be told for each example of values, by its name."""
+BUILT_IN = {"v1", "apps/v1", "rbac.authorization.k8s.io/v1", "networking.k8s.io/v1"}
+"""What the chart makes that every cluster knows."""
 
 
 class HelmError(Exception):
@@ -34,8 +36,8 @@ def program() -> Path:
     return kept(f"helm/v{VERSION}", ["helm"], _build) / "helm"
 
 
-def helm(*words: str) -> str:
-    """What one command printed.
+def helm(*words: str, patience: float = PATIENCE) -> str:
+    """What one command printed, which may take so many seconds.
 
     Raises:
         HelmError: it failed.
@@ -47,7 +49,7 @@ def helm(*words: str) -> str:
             env=os.environ | folders,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=patience,
             check=False,
         )
     if done.returncode != 0:

@@ -14,6 +14,21 @@ def container(name: str, script: str = WAIT, **more: Any) -> dict[str, Any]:
     return {"name": name, **image, "command": ["sh", "-c", script], **more}
 
 
+def placed(node: Node) -> dict[str, Any]:
+    """Of a pod's spec: on this node; without a name server, which the cluster has not."""
+    return {"nodeSelector": {"kubernetes.io/hostname": node.name}, "dnsPolicy": "Default"}
+
+
+def spec(node: Node, *containers: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A pod's, on a node; it does not wait when it is to end."""
+    return {"containers": list(containers), "terminationGracePeriodSeconds": 0, **placed(node), **more}
+
+
+def pod(name: str, spec: dict[str, Any], **metadata: Any) -> dict[str, Any]:
+    """A pod by itself."""
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, **metadata}, "spec": spec}
+
+
 def resources(cpu: str, memory: str, *, limited: bool = False) -> dict[str, Any]:
     """Requests, and with `limited` limits of the same size."""
     asked = {"cpu": cpu, "memory": memory}
@@ -72,7 +87,11 @@ class Workloads:
         init = [container("setup", "true")]
         if self._node.KIND == "containerd":  # the other's kubelet knows no sidecars
             init.append(container("sidecar", restartPolicy="Always"))
-        spec = {"initContainers": init, "containers": [container("app", **resources("10m", "8Mi"))], **self._placed()}
+        spec = {
+            "initContainers": init,
+            "containers": [container("app", **resources("10m", "8Mi"))],
+            **placed(self._node),
+        }
         return {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
@@ -82,7 +101,7 @@ class Workloads:
 
     def _job(self, name: str, script: str) -> dict[str, Any]:
         limits = resources("50m", "16Mi", limited=True)
-        spec = {"restartPolicy": "Never", "containers": [container("main", script, **limits)], **self._placed()}
+        spec = {"restartPolicy": "Never", "containers": [container("main", script, **limits)], **placed(self._node)}
         return {
             "apiVersion": "batch/v1",
             "kind": "Job",
@@ -98,10 +117,6 @@ class Workloads:
             "spec": {"containers": [container("app")]},
         }
         (self._node.manifests / "static.json").write_text(json.dumps(described))
-
-    def _placed(self) -> dict[str, Any]:
-        """On this node; without a name server, which the cluster has not."""
-        return {"nodeSelector": {"kubernetes.io/hostname": self._node.name}, "dnsPolicy": "Default"}
 
 
 def listed(objects: list[dict[str, Any]]) -> str:
