@@ -1,15 +1,20 @@
 """The shipped image and the shipped chart on real nodes, as whoever installs them meets them."""
 
 import json
+from statistics import median_low
 from typing import Any
 
 from tests.support.cluster import Cluster
+from tests.support.cluster.cgroups import made_at, path_of
 from tests.support.cluster.nodes import Node
-from tests.support.cluster.release import Release
+from tests.support.cluster.release import Forwarded, Release
 from tests.support.cluster.workloads import Workloads
 
 INFO = "podtick_pod_info"
 KINDS = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
+USAGE = "cpu_usage_seconds_total"
+SOON = 2.0
+"""s from the making of a cgroup to the first second that tells of it."""
 
 
 def pods_of(cluster: Cluster, workloads: Workloads) -> dict[str, dict[str, Any]]:
@@ -48,6 +53,31 @@ def test_every_pod_of_the_node_is_served_as_who_it_is(
             assert scrape.known("podtick_pod_network_receive_bytes_total", uid=uid) >= 0
         assert "podtick_agent_unidentified_containers 0" in agent.get("/metrics?level=agent")
         assert "ok kubernetes" in agent.get("/readyz")
+
+
+def test_their_seconds_begin_within_two_of_their_cgroups(
+    whole: Cluster, release: Release, node: Node, workloads: Workloads
+) -> None:
+    """The pods were made while the agents ran. Of a pod it is its own cgroup, which is there before any container's.
+
+    Half of each will do: a machine that has other things to do may be late with any one of them, and podtick with it.
+    """
+    pods = pods_of(whole, workloads)
+    late: dict[str, list[float]] = {"pod": [], "container": []}
+    with release.forwarded(node.name) as agent:
+        agent.wait_for(workloads.namespace, set(running(pods)))
+        for (uid, name), id_ in running(pods).items():
+            path = path_of(node, id_)
+            pod = f"/api/v1/namespaces/{workloads.namespace}/pods/{pods[uid]['metadata']['name']}"
+            late["container"].append(begin_of(agent, f"{pod}/containers/{name}") - made_at(node, path))
+            late["pod"].append(begin_of(agent, pod) - made_at(node, path.rpartition("/")[0]))
+    assert {level: median_low(each) <= SOON for level, each in late.items()} == {"pod": True, "container": True}, late
+    assert min(late["pod"] + late["container"]) > -1, f"read before they were made: {late}"
+
+
+def begin_of(agent: Forwarded, path: str) -> int:
+    """The first second of which the CPU time of what lies there is known."""
+    return next(int(each["timestamp"]) for each in agent.seconds(path, USAGE) if each["values"][USAGE] is not None)
 
 
 def test_what_a_pod_did_in_the_last_minute(whole: Cluster, release: Release, node: Node, workloads: Workloads) -> None:
