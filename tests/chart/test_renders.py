@@ -6,14 +6,8 @@ import pytest
 from kubernetes import client
 
 from tests.chart.custom import FIELDS, unknown
-from tests.support.helm import CASES, CHART, HelmError, helm, of_kind, rendered
+from tests.support.helm import BUILT_IN, CASES, CHART, HelmError, helm, of_kind, rendered
 
-BUILT_IN = {
-    "v1",
-    "apps/v1",
-    "rbac.authorization.k8s.io/v1",
-    "networking.k8s.io/v1",
-}
 SHARED = ("name", "instance", "version", "component", "part-of", "managed-by")
 
 each_case = pytest.mark.parametrize("case", sorted(CASES))
