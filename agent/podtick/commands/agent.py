@@ -6,6 +6,7 @@ Half of the time until the first tick is the loading of the HTTP server and the 
 import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from podtick.settings import AgentSettings
 
 log = logging.getLogger(__name__)
 FAILURE = 1
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +67,24 @@ class Sampling:
             log.warning("--history-bytes is too little for --history: all targets are remembered for less time")
 
 
+Serve = Callable[[AgentSettings, Sampling, Company, asyncio.Event, "asyncio.Future[None]"], Awaitable[int]]
+"""What is loaded meanwhile: serves until the event is set, or the future, which is the sampler's owner, has ended."""
+
+
 async def _run(settings: AgentSettings, sampling: Sampling, company: Company) -> int:
+    stopped = asyncio.Event()
+    for number in SIGNALS:  # before anything else: a container's first process has none of them but with a handler
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     ticking = asyncio.ensure_future(sampling.run())
     try:
-        serving = await asyncio.to_thread(_load)
-        return await serving(settings, sampling, company, ticking)
+        serve = await asyncio.to_thread(_load)
+        return await serve(settings, sampling, company, stopped, ticking)
     finally:
         ticking.cancel()
         await asyncio.wait([ticking])
 
 
-def _load() -> Callable[[AgentSettings, Sampling, Company, asyncio.Future[None]], Awaitable[int]]:
+def _load() -> Serve:
     from podtick.commands.serving import serve  # noqa: PLC0415 - not before the sampler has been started
 
     return serve

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import signal
 import sys
 
 from podtick.commands.agent import FAILURE, Company, Sampling
@@ -33,8 +32,14 @@ YOUNG_OBJECTS = 20_000
 """Objects made before the collector looks: a body of 20,000 samples is made and gone without it."""
 
 
-async def serve(settings: AgentSettings, sampling: Sampling, company: Company, ticking: "asyncio.Future[None]") -> int:
-    """Find out who is there and serve what is sampled until SIGINT or SIGTERM; returns the exit code.
+async def serve(
+    settings: AgentSettings,
+    sampling: Sampling,
+    company: Company,
+    stopped: asyncio.Event,
+    ticking: "asyncio.Future[None]",
+) -> int:
+    """Find out who is there and serve what is sampled until `stopped` is set; returns the exit code.
 
     `ticking` is the sampler's owner at work: its end is an error.
     """
@@ -42,7 +47,7 @@ async def serve(settings: AgentSettings, sampling: Sampling, company: Company, t
     gc.set_threshold(YOUNG_OBJECTS)
     budget = DescriptorBudget.of_process()  # each connection takes a descriptor
     most = max(1, min(Limits().connections, budget.limit))
-    return await _Agent(settings, sampling, Limits(connections=most), company).run(ticking)
+    return await _Agent(settings, sampling, Limits(connections=most), company).run(stopped, ticking)
 
 
 class _Agent:
@@ -89,17 +94,13 @@ class _Agent:
             self._roster, self._names, searched, settings.proc, self._engine_changed, streams, remote=remote
         )
 
-    async def run(self, ticking: "asyncio.Future[None]") -> int:
-        """Serve until a signal comes."""
+    async def run(self, stopped: asyncio.Event, ticking: "asyncio.Future[None]") -> int:
+        """Serve until `stopped` is set."""
         try:
             sockets = await bind(self._settings.listen)
         except ListenError as error:
             print(f"podtick: {error}", file=sys.stderr)
             return FAILURE
-        stopped = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, stopped.set)
         parsers = DeviceParsers(disks, real_interfaces, block_devices, pod_interfaces, device_names)
         services = Services(
             self._reader,
@@ -117,7 +118,7 @@ class _Agent:
         return 0
 
     async def _work(self, stopped: asyncio.Event, url: str, ticking: "asyncio.Future[None]") -> None:
-        """Run every part until the signal; the end of any other part is an error that ends the agent."""
+        """Run every part until `stopped` is set; the end of any other part is an error that ends the agent."""
         parts = [ticking, self._watch(), self._names.follow()]
         if self._cgroups:
             parts.append(self._cgroups.follow())
