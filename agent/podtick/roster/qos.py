@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 Folders = Mapping[str, str]
 """Folders by controller."""
 NONE: Folders = {}
+_GONE = (os.strerror(errno.ENOENT), os.strerror(errno.ENODEV))
+"""What opening a file of a cgroup that has gone, or is just going, says."""
 
 
 @dataclass(slots=True)
@@ -53,7 +55,7 @@ class QosCgroups:
             self._around[pod], self._version, self._news = around, version, True
 
     def ended(self, pod: int) -> None:
-        """A pod is no more. After the last one its kubelet may still be there."""
+        """A pod is no more, or its own cgroup is not. After the last one its kubelet may still be there."""
         self._news |= self._around.pop(pod, None) is not None
 
     def targets(self, level: Level) -> list[RosterTarget]:
@@ -79,7 +81,7 @@ class QosCgroups:
             case "attached":
                 slot, first, problem = (*answer.text.split(" ", 2), "")[:3]
                 cgroup.slot, cgroup.first = int(slot), int(first)
-                if problem.endswith(os.strerror(errno.ENOENT)):  # gone since it was found
+                if problem.endswith(_GONE):  # since it was found
                     self._lose(cgroup)
             case "gone" if answer.text == str(cgroup.attach.run):
                 self._lose(cgroup)
@@ -110,14 +112,18 @@ class QosCgroups:
             self._cgroups[id_] = PodsCgroup(qos_class, Attach(id_, TargetKind.QOS, identity=identity))
 
     def _look(self, cgroup: PodsCgroup) -> bool:
-        """Whether a cgroup is another one than was read, or not there any more: it is taken up, or given up."""
-        qos, there = cgroup.qos_class, self._kubepods
+        """Whether a cgroup is another one than was read, or not there any more: it is taken up, or given up.
+
+        Between two kubelets' cgroups lies a second without any: nobody takes the difference of theirs for a rate.
+        """
+        qos, there, read = cgroup.qos_class, self._kubepods, cgroup.attach.paths
         folders = {name: qos_folder(folder, qos) for name, folder in there.items()} if qos else there
-        if folders == cgroup.attach.paths:
+        if folders == read:
             return False
-        if not all(os.path.exists(f"{folder}/cgroup.procs") for folder in folders.values()):
+        another = bool(read) and not folders.items() & read.items()
+        if another or not all(os.path.exists(f"{folder}/cgroup.procs") for folder in folders.values()):
             folders = NONE  # not yet in every hierarchy in which pods are
-        if folders == cgroup.attach.paths:
+        if folders == read:
             return False
         cgroup.attach = replace(cgroup.attach, version=self._version if folders else 0, paths=folders)
         return True
@@ -126,11 +132,16 @@ class QosCgroups:
 def outermost(found: Iterable[Folders]) -> Folders:
     """The cgroup of all pods of the kubelet that is nearest to the root; nothing where there are two of them.
 
-    A node may have more kubelets below its own: kind's, a demo's. Hierarchies are told apart by the first one.
+    A node may have more kubelets below its own: kind's, a demo's. What has a folder in common is one: not every pod is
+    in every hierarchy.
     """
-    kubelets: dict[str, dict[str, str]] = {}
-    for folders in found:
-        kubelets.setdefault(next(iter(folders.values())), {}).update(folders)
-    depth = min(folder.count("/") for folder in kubelets)
-    nearest = [folders for folder, folders in kubelets.items() if folder.count("/") == depth]
+    kubelets: list[dict[str, str]] = []
+    for folders in sorted(found, key=len, reverse=True):
+        one = next((each for each in kubelets if each.items() & folders.items()), None)
+        if one is None:
+            kubelets.append(dict(folders))
+        else:
+            one.update(folders)
+    depths = [min(folder.count("/") for folder in folders.values()) for folders in kubelets]
+    nearest = [folders for folders, depth in zip(kubelets, depths, strict=True) if depth == min(depths)]
     return nearest[0] if len(nearest) == 1 else NONE

@@ -294,6 +294,7 @@ class Roster:
         """The cgroup of a target that was read is no more."""
         if isinstance(entry, Pod):
             entry.attach = replace(entry.attach, version=0, paths=NO_PATHS)  # until a member brings another one
+            self._qos.ended(entry.id)
             return
         self.stop(entry)
         if entry.told.get("state") in RUNNING_STATES:  # until the engine says what became of it

@@ -50,7 +50,7 @@ class Node:
         self.roster = Roster(self.sink)
         self.ticks = 0
 
-    def make(self, path: str, controllers: tuple[str, ...] | None = None) -> None:
+    def make(self, path: str, controllers: tuple[str, ...] = ()) -> None:
         for name in controllers or tuple(self.points):
             folder = self.points[name]
             for part in path.split("/"):
@@ -66,12 +66,20 @@ class Node:
     def folders(self, path: str) -> dict[str, str]:
         return {name: f"{point}/{path}" for name, point in self.points.items()}
 
-    def start(self, pod: str, uid: str = UID) -> None:
-        """A container of a pod runs, whose own cgroup this is."""
-        self.make(pod)
+    def start(self, pod: str, uid: str = UID, controllers: tuple[str, ...] = ()) -> None:
+        """A container of a pod runs, whose own cgroup this is, in all hierarchies or in these."""
+        self.make(pod, controllers)
         member = self.roster.join(uid * 2, Identity("shop", uid, uid, "app"))
-        folders = self.folders(f"{pod}/app")
-        self.roster.start(member, self.version, folders, None, fresh=True, pod_paths=self.folders(pod))
+        found = {name: f"{self.points[name]}/{pod}" for name in controllers or self.points}
+        folders = {name: f"{folder}/app" for name, folder in found.items()}
+        self.roster.start(member, self.version, folders, None, fresh=True, pod_paths=found)
+
+    def stop(self, uid: str = UID) -> None:
+        """The pod's own cgroup goes, with its containers; whoever found it keeps it."""
+        member = self.roster.member(uid * 2)
+        assert member is not None
+        for each in (member, member.pod):
+            self.roster.answered(Answer("gone", each.id, str(each.attach.run)))
 
     def end(self, uid: str = UID) -> None:
         member = self.roster.member(uid * 2)
@@ -180,11 +188,12 @@ def test_one_that_goes_is_read_again_once_it_is_made_anew(node: Node) -> None:
     assert node.read() == expected
 
 
-def test_one_that_went_before_it_was_opened_is_looked_for_again(node: Node) -> None:
+@pytest.mark.parametrize("reason", ["No such file or directory", "No such device"])
+def test_one_that_went_before_it_was_opened_is_looked_for_again(node: Node, reason: str) -> None:
     kubelet(node)
     node.start(f"kubepods/pod{UID}")
     burstable = node.tick()[0]
-    node.roster.answered(Answer("attached", burstable.id, "0 1 /x/cpu.stat: No such file or directory"))
+    node.roster.answered(Answer("attached", burstable.id, f"0 1 /x/cpu.stat: {reason}"))
     assert burstable.id in {each.id for each in node.tick()}
 
 
@@ -209,18 +218,36 @@ def test_a_class_without_a_cgroup_has_none_until_it_is_in_every_hierarchy(tmp_pa
     assert node.read() == {"Burstable": node.folders("kubepods/burstable"), None: node.folders("kubepods")}
 
 
-def test_they_outlive_the_last_pod_and_move_with_the_next_ones(node: Node) -> None:
+@pytest.mark.parametrize("controllers", [V1[1:], V1[:1]], ids=["without the first", "the first alone"])
+@pytest.mark.parametrize("first", [False, True], ids=["last", "first"])
+def test_a_pod_that_is_not_in_every_hierarchy_is_of_the_same_kubelet(
+    tmp_path: Path, controllers: tuple[str, ...], first: bool
+) -> None:
+    """As one of a sandboxed runtime, or one whose container is ending when it is found."""
+    node = Node(tmp_path, V1)
+    expected = kubelet(node)
+    pods: list[tuple[str, tuple[str, ...]]] = [(UID, ()), (OTHER, controllers)]
+    for uid, some in pods[::-1] if first else pods:
+        node.start(f"kubepods/pod{uid}", uid, some)
+        node.tick()
+    assert node.read() == expected
+
+
+@pytest.mark.parametrize("over", [Node.end, Node.stop], ids=["ended", "kept"])
+def test_they_outlive_the_last_pod_and_move_with_the_next_ones(node: Node, over: Callable[[Node], None]) -> None:
     """A kubelet that is started with another driver makes its cgroups elsewhere; the former ones may stay."""
     former, now = kubelet(node, "cgroupfs"), kubelet(node, "systemd")
     node.start(f"kubepods/pod{UID}")
     first = node.tick()
-    node.end()
+    over(node)
     assert node.tick() == []
     assert node.read() == former
-    node.start(f"kubepods.slice/kubepods-pod{UID.replace('-', '_')}.slice")
+    node.start(f"kubepods.slice/kubepods-pod{OTHER.replace('-', '_')}.slice", OTHER)
+    between = node.tick()
+    assert [dict(each.paths) for each in between] == [{}] * 3, "else the counters of both make a rate"
     second = node.tick()
     assert node.read() == now
-    assert [each.id for each in first] == [each.id for each in second]
+    assert [each.id for each in first] == [each.id for each in between] == [each.id for each in second]
 
 
 @pytest.mark.parametrize(
@@ -240,6 +267,7 @@ def test_of_two_kubelets_the_outer_one_is_the_nodes_and_of_equals_neither_is(
     for pod, uid in turn([(f"kubepods/pod{UID}", UID), (f"{other}/{child}", OTHER)]):
         node.start(pod, uid)
         node.tick()
+    node.tick()
     assert node.read() == ({None: node.folders(read)} if read else {})
     node.end(OTHER)
     node.tick()
