@@ -114,8 +114,8 @@ class EngineRoster:
     def _forget_states(self) -> None:
         """Of whom only the engine tells, nobody knows now whether they run; of the others their cgroups tell it."""
         for followed in self._followed:
-            member = self._roster.member(followed.key) if followed.streamed else None
-            if member:
+            member = None if followed.sampled else self._roster.member(followed.key)
+            if member and self._stands(followed, member):
                 self._roster.tell(member, {"state": None})
 
     async def _list(self, containers: tuple[ContainerDetails, ...]) -> None:

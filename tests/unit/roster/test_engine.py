@@ -259,6 +259,18 @@ async def test_an_engine_that_does_not_answer_is_told(node: Node, caplog: pytest
     assert node.engine.state.name == "20.10.24"
 
 
+async def test_while_it_does_not_answer_only_a_cgroup_tells_that_one_runs(node: Node) -> None:
+    await node.list(details("web"))
+    lost = details("lost")  # whose cgroup is not to be found
+    await node.list(details("web"), lost, stopped("old"), cgroups=False)
+    states = {name: node.member(name).told["state"] for name in ("web", "lost", "old")}
+    assert states == {"web": RUNNING, "lost": RUNNING, "old": STATES.index("exited")}
+    await node.give(Unavailable("connection refused"))
+    assert {name: node.member(name).told["state"] for name in states} == states | {"lost": None}
+    await node.list(details("web"), lost, stopped("old"), cgroups=False)
+    assert {name: node.member(name).told["state"] for name in states} == states
+
+
 async def test_a_start_time_told_later_is_no_second_start(node: Node) -> None:
     await node.list(details("web", started_at_ns=None, pid=None), cgroups=False)
     node.make_cgroup(details("web"))
