@@ -303,10 +303,14 @@ class Targets:
             self._suspended.add(file)
 
     def resume(self, stage: Stage, file: OpenFile) -> None:
-        """The thread that was stuck in this file has returned."""
+        """The thread that was stuck in this file has returned.
+
+        A network's may have been closed meanwhile: its failure would blank the columns of whoever has its place now.
+        """
         if file in self._suspended:
             self._suspended.remove(file)
-            stage.add(file)
+            if stage.transient or file.fd >= 0:
+                stage.add(file)
 
 
 def _stage(plan: FilePlan, keep: Keep | None, *, transient: bool) -> Stage:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from podtick.history.layout import Word
 from podtick.sampler.protocol import Network
 from tests.unit.sampler.rig import POD, Rig, net_dev, rig_over, write_process
 
@@ -174,3 +175,25 @@ def test_a_namespace_is_read_for_one_pod_and_then_for_another(tmp_path: Path) ->
         assert rig.targets.network(Network(other, APP, pod.pid, "c0ffee")) == "own"
         rig.tick()
         assert rig.value(other, RECEIVED) == 500
+
+
+def test_a_stuck_file_that_was_closed_meanwhile_takes_no_numbers(tmp_path: Path) -> None:
+    """The pod is read through another process by the time the thread returns: its columns are that one's."""
+    write_process(tmp_path, 1, "init", net_dev(lo=5, eth0=1000))
+    with rig_over(tmp_path) as rig:
+        pod = Pod(tmp_path)
+        pod.traffic(7)
+        open_network(rig, pod)
+        rig.tick()
+        (stage,) = rig.targets.networks.stages()
+        (stuck,) = stage.files
+        rig.targets.suspend(stage, stuck)
+        pod.another_namespace(3)
+        rig.targets.network(Network(POD, APP, pod.pid, "c0ffee"))
+        rig.tick()
+        assert rig.value(POD, RECEIVED) == 10
+        rig.targets.resume(stage, stuck)
+        rig.tick()
+        assert rig.value(POD, RECEIVED) == 10
+        assert stuck not in stage.files
+        assert rig.counter(Word.READ_ERRORS) == 0
