@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
@@ -38,7 +38,8 @@ def build_ahead(modules: Iterable[str]) -> Building:
 def side_by_side(jobs: Sequence[Job], building: Building) -> list[Row]:
     """The jobs' rows, in the jobs' order.
 
-    Whoever begins before its builder has ended would spend a test's time, which is limited, on waiting for it.
+    Whoever begins before its builder has ended would spend a test's time, which is limited, on waiting for it. After
+    Ctrl-C, or an error of a job's own, those under way come to their end and no other begins.
     """
     for builder in building.values():
         with suppress(subprocess.TimeoutExpired):
@@ -59,8 +60,14 @@ def side_by_side(jobs: Sequence[Job], building: Building) -> list[Row]:
             rows[number] = jobs[number].make()
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        for worker in [threads.submit(work) for _ in range(AT_ONCE)]:
-            worker.result()
+        try:
+            workers = [threads.submit(work) for _ in range(AT_ONCE)]
+            wait(workers, return_when=FIRST_EXCEPTION)
+        finally:
+            with taking:
+                left.clear()
+    for worker in workers:
+        worker.result()
     return [rows[number] for number in range(len(jobs))]
 
 

@@ -1,8 +1,11 @@
 """The runner's own promises: which tiers are chosen, and when one that did not run is a failure."""
 
+import _thread
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -161,6 +164,36 @@ def test_a_run_begins_when_what_it_needs_is_built(monkeypatch: pytest.MonkeyPatc
         ]
         assert [row.name for row in side_by_side(wanted, {"slow": slow, "done": done})] == ["cluster", "chart", "apart"]
     assert begun == [("chart", False), ("apart", False), ("cluster", True)]
+
+
+@pytest.mark.parametrize("ends", [KeyboardInterrupt, ZeroDivisionError])
+def test_after_ctrl_c_or_an_error_no_other_run_begins(
+    monkeypatch: pytest.MonkeyPatch, ends: type[BaseException]
+) -> None:
+    ending = threading.Event()
+
+    class Threads(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            ending.set()
+            super().shutdown(wait, cancel_futures=cancel_futures)
+
+    monkeypatch.setattr("tests.tiers.schedule.AT_ONCE", 2)
+    monkeypatch.setattr("tests.tiers.schedule.ThreadPoolExecutor", Threads)
+    begun = []
+
+    def perform_one(name: str) -> Row:
+        begun.append(name)
+        if name == "ends" and ends is ZeroDivisionError:
+            raise ZeroDivisionError
+        if name == "ends":
+            _thread.interrupt_main()
+        assert ending.wait(60)
+        return Row(name, "")
+
+    wanted = [Job(minutes, partial(perform_one, name)) for minutes, name in ((3, "long"), (2, "ends"), (1, "other"))]
+    with pytest.raises(ends):
+        side_by_side(wanted, {})
+    assert sorted(begun) == ["ends", "long"]
 
 
 FAILS = """
