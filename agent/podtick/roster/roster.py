@@ -153,7 +153,13 @@ class Roster:
         self._networks.started(member)
 
     def _found_pod(self, pod: Pod, version: int, paths: Mapping[str, str]) -> None:
-        """The pod has a cgroup of its own: read what is right there."""
+        """The pod has a cgroup of its own: read what is right there.
+
+        A member that is in fewer hierarchies than others of its pod takes none of them away: the sum of its containers,
+        which would take the place of what the pod's cgroup has counted, may be less.
+        """
+        if paths.items() & pod.attach.paths.items():
+            paths = {**pod.attach.paths, **paths}
         if paths and paths != pod.attach.paths:
             self.describe(pod, class_of(paths))
             self._qos.found(pod.id, version, paths)

@@ -45,6 +45,20 @@ def test_a_network_is_asked_for_through_its_owner() -> None:
     assert [(each.pid, each.container) for each in sent.networks()] == [(20, GUEST), (10, OWNER)]
 
 
+def test_a_member_in_fewer_hierarchies_takes_none_of_its_pods_away() -> None:
+    sent = Sent()
+    roster = Roster(sent)
+    both = {"cpu": "/cpu/pod1", "memory": "/memory/pod1"}
+    for key, name, folders in ((OWNER, "web", both), (GUEST, "log", {"cpu": "/cpu/pod1"})):
+        roster.start(roster.join(key, named(name)), 1, PATHS, None, fresh=True, pod_paths=folders)
+    pod = roster.member(OWNER).pod  # type: ignore[union-attr]
+    assert [each.paths for each in sent.commands if isinstance(each, Attach) and each.id == pod.id][-1] == both
+    assert pod.attach.paths == both
+    anew = {"cpu": "/other/pod1"}
+    roster.start(roster.join(GUEST, named("log")), 1, PATHS, None, fresh=True, pod_paths=anew)
+    assert pod.attach.paths == anew, "a cgroup in another place is another one"
+
+
 def test_a_process_that_has_gone_is_not_asked_again() -> None:
     """However many have gone: each once, until the engine names another."""
     sent = Sent()
