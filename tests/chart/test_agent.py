@@ -6,6 +6,7 @@ import pytest
 
 from podtick import __version__
 from podtick.flags import DockerChoice, unknown_variables
+from podtick.serve.exposition.filters import parse_levels
 from podtick.settings import AgentSettings, Given, read_settings
 from podtick.sources.kube.pods import Kept
 from tests.support.helm import CASES, HelmError, of_kind, pod_spec, rendered
@@ -84,8 +85,32 @@ def test_the_service_leads_to_agents_that_are_not_ready_too() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "told_of"),
-    [("agent.history=ten", "/agent/history"), ("agent.logLevel=loud", "/agent/logLevel"), ("port=0", "/port")],
+    [
+        ("agent.history=ten", "/agent/history"),
+        ("agent.levels=pods", "/agent/levels"),
+        ("agent.levels=all\\,pod", "/agent/levels"),
+        ("agent.logLevel=loud", "/agent/logLevel"),
+        ("port=0", "/port"),
+    ],
 )
 def test_what_the_agent_would_refuse_helm_refuses_first(wrong: str, told_of: str) -> None:
     with pytest.raises(HelmError, match=told_of):
         rendered("--set", wrong)
+
+
+@pytest.mark.parametrize("written", ["128MiB", 134217728])
+def test_bytes_in_a_file_of_values_are_what_they_are(written: str | int, tmp_path: Path) -> None:
+    """A number of a file is a floating one to templates, which may write it with an exponent."""
+    file = tmp_path / "values.yaml"
+    file.write_text(f"agent: {{historyBytes: {written}}}")
+    environ = {each["name"]: each.get("value") for each in pod_spec("--values", str(file))["containers"][0]["env"]}
+    assert environ["PODTICK_HISTORY_BYTES"] == str(written)
+
+
+def test_several_levels_may_be_chosen() -> None:
+    chosen = "pod, qos,kubepods"
+    environ = {
+        each["name"]: each.get("value")
+        for each in pod_spec("--set-json", f'agent.levels="{chosen}"')["containers"][0]["env"]
+    }
+    assert parse_levels(environ["PODTICK_LEVELS"] or "") == {"pod", "qos", "kubepods"}
