@@ -38,7 +38,7 @@ def problem(pod):
     if not address:
         return f"{where} has no address: {pod['status'].get('phase')}"
     url = f"http://{bracketed(address)}:{os.environ['PORT']}"
-    shown = os.environ["SHOWN"].split(",")
+    shown = [each.strip() for each in os.environ["SHOWN"].split(",")]
     known = [f"/api/v1/namespaces/{namespace}/pods/{name}"] if {"all", namespace}.intersection(shown) else []
     for path in ("/readyz", *known):
         try:
