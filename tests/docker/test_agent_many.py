@@ -48,6 +48,9 @@ def test_names_too_long_for_a_label_stay_apart(agent: Agent, containers: Contain
 
 @pytest.mark.needs("every-second")
 def test_each_of_sixty_has_its_own_numbers(agent: Agent, containers: Containers) -> None:
+    containers.run("stays")  # while none runs, the agent watches whatever cgroups its neighbours make
+    agent.wait_for(lambda scrape: scrape.value(USAGE, container="stays") is not None, "the one that stays")
+    agent.next_tick()
     before_files = open_files(agent)
     # each does some work of its own, so that no two have the same counters
     with ThreadPoolExecutor(AT_ONCE) as pool:
