@@ -70,10 +70,12 @@ def _middle(values: Iterable[float | None]) -> float | None:
 
 
 def verdict(rows: Sequence[Row]) -> dict[str, bool | None]:
-    """What was asked of the table beforehand, and whether it is so; `None`: there was nobody to compare with."""
-    peers = [row.times for row in rows[1:] if row.times is not None and not row.floor]
+    """What was asked of the table beforehand, and whether it is so; `None`: not all of the peers have a figure."""
+    peers = [row.times for row in rows[1:] if not row.floor]
+    dearer = [times >= 1 for times in peers if times is not None]
+    known = bool(peers) and len(dearer) == len(peers)
     return {
-        "no peer is cheaper per container and second that arrived": min(peers) >= 1 if peers else None,
+        "no peer is cheaper per container and second that arrived": all(dearer) if known or not all(dearer) else None,
         "each of podtick's seconds arrived": rows[0].arrived == rows[0].wanted if rows[0].wanted else None,
     }
 

@@ -57,7 +57,7 @@ def test_medians_are_of_each_figure_and_counts_are_of_all_rounds() -> None:
 
 def test_a_second_lost_in_one_round_of_three_is_not_lost_sight_of() -> None:
     rows = medians([_round(10, 99), _round(10, 99, arrived=59), _round(10, 99)])
-    assert list(verdict(rows).values()) == [True, False]
+    assert list(verdict(rows).values()) == [None, False]
     assert "| podtick |" in peer_table(rows)
     assert "179 of 180" in peer_table(rows)
 
@@ -65,6 +65,11 @@ def test_a_second_lost_in_one_round_of_three_is_not_lost_sight_of() -> None:
 def test_a_cheaper_peer_is_said_and_the_floor_is_no_peer() -> None:
     assert list(verdict(medians([_round(10, 5)])).values()) == [False, True]
     assert list(verdict(_round(10, 99)[:2]).values()) == [None, True]
+
+
+def test_that_none_is_cheaper_is_said_only_where_all_have_run() -> None:
+    assert list(verdict(_round(10, 99)[:3]).values()) == [True, True]
+    assert list(verdict(_round(10, 99)).values()) == [None, True]
 
 
 def test_what_did_not_run_is_a_row_and_unknown_not_nought() -> None:
