@@ -117,7 +117,6 @@ class Status:
         if tick:
             values["tick_timestamp_seconds"] = tick.timestamp
             values["tick_duration_seconds"] = tick.duration_ns / 1e9
-            values["tick_late_seconds"] = tick.late_ns / 1e9
             oldest = reader.oldest_tick()
             if oldest:
                 values["history_span_seconds"] = (tick.monotonic_ns - oldest.monotonic_ns) / 1e9
