@@ -56,7 +56,7 @@ class Stopwatch:
         return True
 
     def _forget(self) -> None:
-        for stage in (*self._targets.container_stages(), *self._targets.networks.stages()):
+        for stage in (*self._targets.cgroup_stages(), *self._targets.networks.stages()):
             stage.last = [b""] * len(stage.files)
         for node_file in self.node.files if self.node else ():
             node_file.last = b""

@@ -91,7 +91,7 @@ class Targets:
 
     # -- sweeping --------------------------------------------------------------------------------------------------
 
-    def container_stages(self) -> list[Stage]:
+    def cgroup_stages(self) -> list[Stage]:
         """The sweeps with something to do, in their order: containers, pods' own cgroups, those around pods."""
         return [stage for stage in self._stages.values() if stage.files]
 

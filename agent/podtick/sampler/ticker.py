@@ -82,7 +82,7 @@ class Ticker:
         self._targets.changed = set()
         self._sweeps = [0] * SWEEPS
         self._write_told()
-        self.stages = [*self._targets.container_stages(), *self._targets.networks.stages()]
+        self.stages = [*self._targets.cgroup_stages(), *self._targets.networks.stages()]
         self.stages.reverse()
         self._next_stage()
         self.busy = True

@@ -59,7 +59,7 @@ def test_what_has_not_changed_is_not_written_again(rig: Rig, tmp_path: Path) -> 
     container(rig, tmp_path)
     rig.tick()
     kept: list[Sequence[bytes | None]] = []
-    for stage in rig.targets.container_stages():
+    for stage in rig.targets.cgroup_stages():
         stage.keep = stage.keep and (lambda slots, texts: kept.append(texts))
     rig.tick(3)
     assert kept == []
@@ -131,7 +131,7 @@ def test_a_file_that_fails_is_unknown(rig: Rig, tmp_path: Path, monkeypatch: pyt
             raise OSError(errno.EIO, "broken")
         return os.pread(asked, size, offset)
 
-    for stage in rig.targets.container_stages():
+    for stage in rig.targets.cgroup_stages():
         monkeypatch.setattr(stage, "read", read)
     rig.tick()
     assert pieces(rig, APP, BYTES) == NOTHING

@@ -97,7 +97,7 @@ def test_what_is_around_pods_is_read_after_them(rig: Rig, tmp_path: Path) -> Non
     around_pods(rig, write_tree(tmp_path / "burstable", V1))
     rig.attach(APP, write_tree(tmp_path / "app", V1), parent=0)
     rig.attach(POD, write_tree(tmp_path / "pod", OF_POD), parent=0)
-    owners = [file.owner for stage in rig.targets.container_stages() for file in stage.files]
+    owners = [file.owner for stage in rig.targets.cgroup_stages() for file in stage.files]
     assert set(owners) == {POD, APP, BURSTABLE}
     assert BURSTABLE not in owners[: -owners.count(BURSTABLE)]
 

@@ -90,7 +90,7 @@ def watch(
     def serve(left: int) -> None:
         rig.now = max(rig.now, rig.ticker.deadline.monotonic_ns)
         between.get(ticks - left + 1, lambda: None)()
-        for stage in rig.targets.container_stages():
+        for stage in rig.targets.cgroup_stages():
             stage.read = stuck.read
 
     before = set(threading.enumerate())
@@ -284,7 +284,7 @@ def test_a_thread_that_runs_is_not_blocked() -> None:
 def test_a_stage_stops_at_once_when_its_pass_is_lost(rig: Rig) -> None:
     """Even a file that fails then belongs to the next owner."""
     rig.tick()
-    stage: Stage = next(stage for stage in rig.targets.container_stages() if stage.first == THREADS)
+    stage: Stage = next(stage for stage in rig.targets.cgroup_stages() if stage.first == THREADS)
     places = list(stage.places())
     lost: Lost = []
 

@@ -124,7 +124,7 @@ def count_parses(rig: Rig) -> list[bytes]:
 
         return count
 
-    for stage in rig.targets.container_stages():
+    for stage in rig.targets.cgroup_stages():
         stage.parse_many = None
         stage.parse = counting(stage.parse)
     return parsed
@@ -153,7 +153,7 @@ def fail(rig: Rig, id_: int, name: str, error: int) -> None:
             raise OSError(error, os.strerror(error))
         return os.pread(fd, size, offset)
 
-    for stage in rig.targets.container_stages():
+    for stage in rig.targets.cgroup_stages():
         stage.read = read
 
 
