@@ -17,6 +17,9 @@ from tests.support.engine.programs import pid_of, shims
 PERIOD_MS = 900
 """How often a busy load changes what its files say, so that nearly every tick finds them changed."""
 
+BURN = "n=0; until [ $n = 100000 ]; do n=$((n + 1)); done"
+"""A tenth of a second of work at an idle container's start: netdata makes no chart of CPU time that is nought."""
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -38,7 +41,7 @@ def real_containers(count: int, folder: Path, *, busy: bool) -> Iterator[Load]:
     program = build("load", folder)
     with Engine(folder / "engine") as engine:
         gateway = engine.docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
-        command = ("/load", "0", str(PERIOD_MS), gateway) if busy else ("sleep", "100000")
+        command = ("/load", "0", str(PERIOD_MS), gateway) if busy else ("sh", "-c", f"{BURN}; exec sleep 100000")
         for number in range(count):
             engine.run(f"bench{number:03}", *command, options=("--volume", f"{program}:/load:ro"))
         lines = engine.docker(

@@ -1,20 +1,20 @@
 """For all tests of this tier one control plane and one whole cluster; accounts and pods that belong to a test."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.cluster import Cluster, ControlPlane
 from tests.support.cluster.account import NAMESPACE, Account
 from tests.support.cluster.nodes import Node
-from tests.support.cluster.release import NAMESPACE as WATCH
 from tests.support.cluster.release import Release
-from tests.support.cluster.workloads import Workloads
+from tests.support.cluster.workloads import Workloads, listed
 from tests.support.engine import EngineUnavailable
 from tests.support.engine.choice import chosen
-from tests.support.image import image_tar
+from tests.support.image import IMAGE, image_tar
 
 SHOP = "shop"
 
@@ -32,10 +32,11 @@ def cluster() -> Iterator[ControlPlane]:
 def whole() -> Iterator[Cluster]:
     """A cluster with a Docker node and a containerd node, and two namespaces; tests remove what they make."""
     with Cluster() as started:
-        for name in (NAMESPACE, SHOP):
-            started.create("/api/v1/namespaces", {"metadata": {"name": name}})
-        # A pod needs its namespace's service account, which a controller makes in its own time.
-        started.kubectl("wait", "--namespace", SHOP, "--for=create", "serviceaccount/default")
+        labels = {"pod-security.kubernetes.io/enforce": "privileged"}
+        started.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE, "labels": labels}})
+        started.create("/api/v1/namespaces", {"metadata": {"name": SHOP}})
+        for name in (NAMESPACE, SHOP):  # a pod needs its service account, which a controller makes in its own time
+            started.kubectl("wait", "--namespace", name, "--for=create", "serviceaccount/default")
         yield started
 
 
@@ -59,9 +60,25 @@ def workloads(request: pytest.FixtureRequest, whole: Cluster, node: Node) -> Ite
         whole.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
+@pytest.fixture
+def made(whole: Cluster) -> Iterator[Callable[[dict[str, Any]], str]]:
+    """Makes an object in the second namespace, which ends with the test; its name for kubectl."""
+    names: list[str] = []
+    where = ("--namespace", SHOP)
+
+    def make(described: dict[str, Any]) -> str:
+        whole.kubectl("apply", *where, "--filename=-", text=listed([described]))
+        names.append(f"{described['kind'].lower()}/{described['metadata']['name']}")
+        return names[-1]
+
+    yield make
+    for name in reversed(names):
+        whole.kubectl("delete", *where, "--cascade=foreground", "--wait", name)
+
+
 @pytest.fixture(scope="session")
-def watch(whole: Cluster) -> str:
-    """A namespace in which the chart can be installed: the nodes know its image."""
+def image(whole: Cluster) -> str:
+    """The image that is shipped, which the nodes know now."""
     try:
         with chosen().make() as engine:
             tar = image_tar(engine)
@@ -69,16 +86,13 @@ def watch(whole: Cluster) -> str:
         pytest.skip(str(reason))
     for node in whole.nodes:
         node.load(tar)
-    labels = {"pod-security.kubernetes.io/enforce": "privileged"}
-    whole.create("/api/v1/namespaces", {"metadata": {"name": WATCH, "labels": labels}})
-    whole.kubectl("wait", "--namespace", WATCH, "--for=create", "serviceaccount/default")
-    return WATCH
+    return IMAGE
 
 
 @pytest.fixture(scope="session")
-def release(whole: Cluster, watch: str) -> Iterator[Release]:
+def release(whole: Cluster, image: str) -> Iterator[Release]:
     """The chart as it is by default, and with the engine's socket."""
-    del watch
+    del image
     with Release(whole, "podtick") as installed:
         yield installed
 

@@ -40,7 +40,7 @@ def test_every_pod_of_the_node_is_served_as_who_it_is(
     pods = pods_of(whole, workloads)
     wanted = set(running(pods))
     with release.forwarded(node.name) as agent:
-        scrape = agent.wait_for(workloads.namespace, wanted)
+        scrape = agent.wait_for_containers(workloads.namespace, wanted)
         for uid in {uid for uid, _ in wanted}:
             metadata, status = pods[uid]["metadata"], pods[uid]["status"]
             (info,) = scrape.all(INFO, uid=uid)
@@ -51,8 +51,8 @@ def test_every_pod_of_the_node_is_served_as_who_it_is(
             found = (info.labels.get("owner_kind"), info.labels.get("owner_name"))
             assert found == owner.get(kind, ("Node", node.name))
             assert scrape.known("podtick_pod_network_receive_bytes_total", uid=uid) >= 0
-        assert "podtick_agent_unidentified_containers 0" in agent.get("/metrics?level=agent")
-        assert "ok kubernetes" in agent.get("/readyz")
+        assert "podtick_agent_unidentified_containers 0" in agent.text("/metrics?level=agent")
+        assert "ok kubernetes" in agent.text("/readyz")
 
 
 def test_their_seconds_begin_within_two_of_their_cgroups(
@@ -65,7 +65,7 @@ def test_their_seconds_begin_within_two_of_their_cgroups(
     pods = pods_of(whole, workloads)
     late: dict[str, list[float]] = {"pod": [], "container": []}
     with release.forwarded(node.name) as agent:
-        agent.wait_for(workloads.namespace, set(running(pods)))
+        agent.wait_for_containers(workloads.namespace, set(running(pods)))
         for (uid, name), id_ in running(pods).items():
             path = path_of(node, id_)
             pod = f"/api/v1/namespaces/{workloads.namespace}/pods/{pods[uid]['metadata']['name']}"
@@ -85,9 +85,9 @@ def test_what_a_pod_did_in_the_last_minute(whole: Cluster, release: Release, nod
     pods = pods_of(whole, workloads)
     (name,) = (pod["metadata"]["name"] for pod in pods.values() if workloads.kind(pod["metadata"]["name"]) == "task")
     with release.forwarded(node.name) as agent:
-        agent.wait_for(workloads.namespace, set(running(pods)))
+        agent.wait_for_containers(workloads.namespace, set(running(pods)))
         path = f"/api/v1/namespaces/{workloads.namespace}/pods/{name}"
-        told = json.loads(agent.get(f"{path}?window=60s&metric=memory_working_set*"))
+        told = json.loads(agent.text(f"{path}?window=60s&metric=memory_working_set*"))
     assert (told["node"], told["pod"], told["owner_name"]) == (node.name, name, workloads.job)
     assert told["statistics"]["memory_working_set_bytes"]["max"] > 0
 
@@ -95,7 +95,7 @@ def test_what_a_pod_did_in_the_last_minute(whole: Cluster, release: Release, nod
 def test_the_agents_engine_and_cgroups(release: Release, node: Node) -> None:
     """An engine where there is one; else the kubelet's cgroups alone."""
     with release.forwarded(node.name) as agent:
-        ready = agent.get("/readyz")
+        ready = agent.text("/readyz")
     assert ("docker: listed" in ready) is (node.KIND == "docker")
     assert ("containers of pods by the tree" in ready) is (node.KIND == "containerd")
 

@@ -3,7 +3,7 @@
 Other projects' kinds of objects are known to the cluster, and nobody acts on them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -60,9 +60,9 @@ def kinds(whole: Cluster) -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def fullest(whole: Cluster, watch: str, kinds: list[str]) -> Iterator[Release]:
+def fullest(whole: Cluster, image: str, kinds: list[str]) -> Iterator[Release]:
     """Every value of the example, but for the image and the socket's group: this cluster has its own."""
-    del watch, kinds
+    del image, kinds
     names = [node.name for node in whole.nodes]
     whole.kubectl("label", "node", *names, f"{POOL}=general")
     try:
@@ -100,10 +100,10 @@ def test_each_nodes_agent_serves_what_it_is_to(
     whole: Cluster, fullest: Release, node: Node, carts: dict[str, str]
 ) -> None:
     with fullest.forwarded(node.name) as agent:
-        assert "ok kubernetes" in agent.get("/readyz")
-        agent.wait_for(SHOP, {(carts[node.name], "app")})
-        scrape = Scrape.parse(agent.get("/metrics"))
-        (info,) = Scrape.parse(agent.get("/metrics?level=pod&metric=info")).of()
+        assert "ok kubernetes" in agent.text("/readyz")
+        agent.wait_for_containers(SHOP, {(carts[node.name], "app")})
+        scrape = Scrape.parse(agent.text("/metrics"))
+        (info,) = Scrape.parse(agent.text("/metrics?level=pod&metric=info")).of()
     served = {tuple(each.name.split("_")[1:3]) for each in scrape.of()}
     about_itself = {each for each in served if each[0] == "agent"}
     assert served - about_itself == {(level, family) for level in ("pod", "node") for family in ("cpu", "memory")}
@@ -111,6 +111,24 @@ def test_each_nodes_agent_serves_what_it_is_to(
     assert {each.labels["uid"] for each in scrape.all(CPU)} == {carts[node.name]}
     assert (info.labels["label_team"], info.labels["annotation_owner"]) == ("nodes", "somebody")
     assert "label_tier" not in info.labels
+
+
+def test_a_pod_of_a_cronjob(
+    whole: Cluster, fullest: Release, node: Node, made: Callable[[dict[str, Any]], str]
+) -> None:
+    """Here the agents may get Jobs; it is not among what they show unless they are asked."""
+    name = f"nightly-{node.KIND}"
+    template = {"spec": spec(node, container("main"), restartPolicy="Never")}
+    described = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": template}}}
+    made({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": name}, "spec": described})
+    whole.kubectl("create", "--namespace", SHOP, "job", f"{name}-now", f"--from=cronjob/{name}")
+    with fullest.forwarded(node.name, SHOP) as agent:
+        agent.wait_for(
+            lambda scrape: any(each.labels["pod"].startswith(f"{name}-now-") for each in scrape.all(CPU)), "its pod"
+        )
+        info = Scrape.parse(agent.text("/metrics?level=pod&metric=info"))
+    (pod,) = info.all("podtick_pod_info", owner_kind="CronJob", owner_name=name)
+    assert pod.labels["pod"].startswith(f"{name}-now-")
 
 
 def test_helm_test_passes(fullest: Release) -> None:

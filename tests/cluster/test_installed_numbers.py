@@ -87,7 +87,7 @@ def found(cluster: Cluster, node: Node, path: str) -> Busy:
 
 def wait_until_all_is_known(agent: Forwarded, busy: Busy) -> None:
     """Its network is found after its containers."""
-    agent.wait_for(SHOP, {(busy.uid, name) for name in SCRIPTS})
+    agent.wait_for_containers(SHOP, {(busy.uid, name) for name in SCRIPTS})
     for _ in range(60):  # s
         if busy.told(agent).keys() == busy.kernel().keys():
             return

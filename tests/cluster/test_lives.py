@@ -1,4 +1,4 @@
-"""Pods that come, end and begin anew on real nodes, as an agent of the node sees them."""
+"""Pods that come, end and begin anew on real nodes, as the agents see them that the chart has installed."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from tests.cluster.conftest import SHOP
-from tests.support.agent import PATIENCE, Agent
 from tests.support.cluster import Cluster
 from tests.support.cluster.images import WAIT
 from tests.support.cluster.nodes import Node
-from tests.support.cluster.workloads import container, listed, pod, spec
+from tests.support.cluster.release import Forwarded, Release
+from tests.support.cluster.workloads import container, pod, spec
 from tests.support.scrape import Scrape
+from tests.support.served import PATIENCE
 
 CPU = "podtick_{}_cpu_usage_seconds_total"
 RESTARTS = "podtick_pod_restarts_total"
@@ -21,25 +22,10 @@ WHERE = ("--namespace", SHOP)
 
 
 @pytest.fixture(scope="module")
-def agent(whole: Cluster, node: Node) -> Iterator[Agent]:
-    access = ("--kubernetes", "auto", "--kubeconfig", str(whole.kubeconfig))
-    with Agent(*node.flags, *access, wrapper=node.wrapper, namespace=SHOP) as agent:
+def agent(release: Release, node: Node) -> Iterator[Forwarded]:
+    """The node's, as it was installed."""
+    with release.forwarded(node.name, SHOP) as agent:
         yield agent
-
-
-@pytest.fixture
-def made(whole: Cluster) -> Iterator[Callable[[dict[str, Any]], str]]:
-    """Makes an object, which ends with the test; its name for kubectl."""
-    names: list[str] = []
-
-    def make(described: dict[str, Any]) -> str:
-        whole.kubectl("apply", *WHERE, "--filename=-", text=listed([described]))
-        names.append(f"{described['kind'].lower()}/{described['metadata']['name']}")
-        return names[-1]
-
-    yield make
-    for name in reversed(names):
-        whole.kubectl("delete", *WHERE, "--cascade=foreground", "--wait", name)
 
 
 def uids(scrape: Scrape, name: str) -> set[str]:
@@ -48,7 +34,7 @@ def uids(scrape: Scrape, name: str) -> set[str]:
 
 
 def test_a_pod_of_the_same_name_is_another_pod(
-    whole: Cluster, node: Node, agent: Agent, made: Callable[[dict[str, Any]], str]
+    whole: Cluster, node: Node, agent: Forwarded, made: Callable[[dict[str, Any]], str]
 ) -> None:
     labels = {"app": f"db-{node.KIND}"}
     name = labels["app"]
@@ -64,28 +50,12 @@ def test_a_pod_of_the_same_name_is_another_pod(
         lambda scrape: len(uids(scrape, f"{name}-0")) == 1 and first not in uids(scrape, f"{name}-0"), "the second pod"
     )
     (second,) = uids(scrape, f"{name}-0")
-    told = agent.get(f"/api/v1/namespaces/{SHOP}/pods/{name}-0")[1]
+    told = agent.text(f"/api/v1/namespaces/{SHOP}/pods/{name}-0")
     assert f'"uid":"{second}"' in told.replace(": ", ":")
     assert first in told  # among the others, with its own history
 
 
-def test_a_pod_of_a_cronjob(whole: Cluster, node: Node, agent: Agent, made: Callable[[dict[str, Any]], str]) -> None:
-    """The agent's account here is an administrator's, which may get Jobs."""
-    name = f"nightly-{node.KIND}"
-    template = {"spec": spec(node, container("main", WAIT), restartPolicy="Never")}
-    described = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": template}}}
-    made({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": name}, "spec": described})
-    whole.kubectl("create", *WHERE, "job", f"{name}-now", f"--from=cronjob/{name}")
-    agent.wait_for(
-        lambda scrape: bool(
-            scrape.all("podtick_pod_info", owner_kind="CronJob", owner_name=name)
-            and scrape.all(CPU.format("container"), container="main")
-        ),
-        "the CronJob's pod and its container",
-    )
-
-
-def test_an_init_container_that_burns_cpu(node: Node, agent: Agent, made: Callable[[dict[str, Any]], str]) -> None:
+def test_an_init_container_that_burns_cpu(node: Node, agent: Forwarded, made: Callable[[dict[str, Any]], str]) -> None:
     """It is seen while it runs, and what it burnt stays in its pod."""
     name = f"starts-{node.KIND}"
     init = [container("burns", f"{BURN}; {BURN}; sleep 3")]
@@ -104,7 +74,7 @@ def test_an_init_container_that_burns_cpu(node: Node, agent: Agent, made: Callab
 
 
 def test_a_container_that_crashes_again_and_again(
-    node: Node, agent: Agent, made: Callable[[dict[str, Any]], str]
+    node: Node, agent: Forwarded, made: Callable[[dict[str, Any]], str]
 ) -> None:
     """One series at a time, and a pod's counter that never falls."""
     name = f"crashes-{node.KIND}"

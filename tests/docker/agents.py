@@ -2,10 +2,11 @@
 
 import time
 
-from tests.support.agent import PATIENCE, Agent
+from tests.support.agent import Agent
 from tests.support.engine import Engine
 from tests.support.engine.choice import ENGINE, source
 from tests.support.scrape import Scrape
+from tests.support.served import PATIENCE
 
 USAGE = "podtick_container_cpu_usage_seconds_total"
 LAG = 3  # s until everything that the engine has read by then was read after now, and has been told for a tick
@@ -34,7 +35,7 @@ class StreamAgent(Agent):
             if running(scrape) <= {(each.labels["uid"], each.labels["container"]) for each in scrape.all(USAGE)}:
                 return scrape
             wanted = scrape.tick + 1
-        raise self._never("numbers of all that run in one tick")
+        raise self.never("numbers of all that run in one tick")
 
 
 def running(scrape: Scrape) -> set[tuple[str, str]]:

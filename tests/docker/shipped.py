@@ -7,10 +7,11 @@ from contextlib import closing
 from types import TracebackType
 from typing import Self
 
-from tests.support.agent import PATIENCE, STEP
+from tests.support.agent import STEP
 from tests.support.engine import Engine
 from tests.support.image import IMAGE
 from tests.support.scrape import Scrape
+from tests.support.served import PATIENCE
 
 PORT = 9752
 SHELLS = ("/usr/bin/bash", "/usr/bin/dash")

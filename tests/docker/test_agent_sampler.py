@@ -8,9 +8,10 @@ from pathlib import Path
 from podtick.history.ticks import AFTER_START, Tick
 from tests.docker.agents import watching
 from tests.docker.containers import BUSY, Containers
-from tests.support.agent import PATIENCE, Agent
+from tests.support.agent import Agent
 from tests.support.kernel import cpu_usage_ns
 from tests.support.scrape import Scrape
+from tests.support.served import PATIENCE
 
 USAGE = "podtick_container_cpu_usage_seconds_total"
 POD_USAGE = "podtick_pod_cpu_usage_seconds_total"

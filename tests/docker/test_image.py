@@ -10,9 +10,9 @@ import pytest
 from podtick import __version__
 from tests.docker.containers import Containers
 from tests.docker.shipped import VIEW, Shipped
-from tests.support.agent import PATIENCE
 from tests.support.engine import Engine, EngineError, EngineUnavailable
 from tests.support.image import BASE, IMAGE, load_image
+from tests.support.served import PATIENCE
 from tests.unit.kube.scripted import NODE, ScriptedApi, answer, pod, pods, streamed
 
 pytestmark = pytest.mark.usefixtures("image")

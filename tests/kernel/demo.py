@@ -7,10 +7,11 @@ from pathlib import Path
 
 from podtick.demo.cgroups import leftovers
 from podtick.demo.pods import JOB, PODS
-from tests.support.agent import PATIENCE, STEP, Agent
+from tests.support.agent import STEP, Agent
 from tests.support.alone import alone
 from tests.support.cgroups import host_mounts
 from tests.support.scrape import Scrape
+from tests.support.served import PATIENCE
 
 UIDS = {pod.uid for pod in PODS}
 USAGE = "podtick_pod_cpu_usage_seconds_total"

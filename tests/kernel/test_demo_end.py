@@ -12,8 +12,9 @@ import pytest
 
 from podtick.demo.cgroups import PREFIX
 from tests.kernel.demo import UIDS, alive, demo, folders, keeper_of, no_other_demo, pods_of, processes, until
-from tests.support.agent import ADDRESS, PATIENCE, Agent
+from tests.support.agent import ADDRESS, Agent
 from tests.support.cgroups import host_mounts
+from tests.support.served import PATIENCE
 
 SEARCH = ("--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search")
 NOBODY = ("setpriv", "--reuid", "65533", "--regid", "65533", "--clear-groups", *SEARCH)

@@ -10,17 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from podtick.history.layout import Region
 from podtick.history.reader import HistoryReader
-from tests.support.scrape import TICK, Scrape
+from tests.support.served import PATIENCE, Served
 
-PATIENCE = 60.0
-"""A safety net against hanging, no statement about speed."""
 STEP = 0.02  # s between two questions for what nothing announces
 ADDRESS = re.compile(r"serving address=\"?(http://\S+?):(\d+)")
 
@@ -29,7 +26,7 @@ class AgentError(Exception):
     """The agent did what it must not; its log is in the message."""
 
 
-class Agent:
+class Agent(Served):
     """A running agent; a context manager that ends it as its user would and looks at what it left behind.
 
     `wrapper` goes before the command; `ready` waits for /readyz to say yes, else only for the address. `command` is the
@@ -45,7 +42,7 @@ class Agent:
         command: str = "agent",
         namespace: str = "_docker",
     ) -> None:
-        self._query = f"namespace={namespace}"
+        super().__init__(namespace)
         own = [sys.executable, "-m", "podtick", command, "--listen", "127.0.0.1:0", "--kubernetes", "off"]
         self._command = [*wrapper, *own, *arguments]
         kept = {name: text for name, text in os.environ.items() if not name.startswith(("PODTICK_", "DOCKER_"))}
@@ -129,50 +126,6 @@ class Agent:
             except ConnectionRefusedError:
                 return 0, ""
 
-    def metrics(self, query: str = "") -> Scrape:
-        """The newest tick, all of it from one tick; of pods and containers those of the agent's namespace."""
-        while True:
-            before = self._tick()
-            status, body = self.get(f"/metrics?{query or self._query}")
-            assert status == 200, body
-            if self._tick() == before:
-                scrape = Scrape.parse(body)
-                return Scrape(before, scrape.samples)
-
-    def next_tick(self) -> Scrape:
-        """The first tick whose second has not begun yet: all that was done until now is in it."""
-        self._wait_tick(int(time.time()) + 1)
-        return self.metrics()
-
-    def wait_for(self, predicate: Callable[[Scrape], bool], what: str = "") -> Scrape:
-        """The first tick, from the newest on, of which `predicate` holds."""
-        end = time.monotonic() + PATIENCE
-        scrape = self.metrics()
-        while not predicate(scrape):
-            if time.monotonic() > end:
-                raise self._never(what or str(predicate))
-            scrape = self.next_tick()
-        return scrape
-
-    def ticks_during(self, action: Callable[[], object], more: int = 2) -> Iterator[Scrape]:
-        """Every tick while `action` runs in a thread of its own, and `more` after it."""
-        yield self.metrics()
-        with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(action)
-            while not running.done():
-                yield self.next_tick()
-            running.result()
-        for _ in range(more):
-            yield self.next_tick()
-
-    def _wait_tick(self, wanted: int) -> None:
-        time.sleep(max(wanted - time.time(), 0))  # nobody has a second that has not begun: asking would only cost
-        self.wait_until(lambda: self._tick() >= wanted, "a new tick")
-
-    def _tick(self) -> int:
-        body = self.get("/metrics?level=agent&metric=agent_tick_timestamp_seconds")[1]
-        return int(Scrape.parse(body).value(TICK) or 0)
-
     # ------------------------------------------------------------------ looking inside
 
     @property
@@ -232,14 +185,15 @@ class Agent:
         end = time.monotonic() + PATIENCE
         while not condition():
             if time.monotonic() > end or self._process.poll() is not None:
-                raise self._never(what)
+                raise self.never(what)
             time.sleep(STEP)
 
-    # ------------------------------------------------------------------ inner works
-
-    def _never(self, what: str) -> AgentError:
+    def never(self, what: str) -> AgentError:
+        """With what it says of itself, and the end of its log."""
         told = self.get("/readyz")[1] if self._process.poll() is None else ""
         return AgentError(f"never came: {what}\n{told}log:\n{self.log[-3000:]}")
+
+    # ------------------------------------------------------------------ inner works
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -6,18 +6,18 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
+from tests.support.cluster.account import NAMESPACE
 from tests.support.cluster.whole import READY, Cluster
 from tests.support.helm import CHART, helm
 from tests.support.image import IMAGE
 from tests.support.scrape import Scrape
+from tests.support.served import PATIENCE, Served
 
-NAMESPACE = "watch"
-PATIENCE = 120.0  # s: a safety net against hanging
-STEP, SHORT_STEP = 0.2, 0.02  # s between two questions for what nothing announces
+STEP, SHORT_STEP = 0.1, 0.02  # s between two questions for what nothing announces
 CPU = "podtick_container_cpu_usage_seconds_total"
 
 
@@ -60,8 +60,8 @@ class Release:
         return self._cluster.kubectl("get", "pods", "--namespace", NAMESPACE, *chosen, "--output", "name").strip()
 
     @contextmanager
-    def forwarded(self, node: str) -> Iterator["Forwarded"]:
-        """A node's agent, asked through `kubectl port-forward`."""
+    def forwarded(self, node: str, namespace: str = "") -> Iterator["Forwarded"]:
+        """A node's agent, asked through `kubectl port-forward`; `namespace`: whose pods are looked at."""
         ports = (f":{self._port}", "--address", "127.0.0.1")
         words = ("port-forward", "--namespace", NAMESPACE, self.agent_of(node), *ports)
         with subprocess.Popen(self._cluster.command(*words), stdout=subprocess.PIPE) as process:
@@ -69,7 +69,7 @@ class Release:
                 assert process.stdout
                 assert select.select([process.stdout], [], [], PATIENCE)[0], "kubectl port-forward says nothing"
                 told = os.read(process.stdout.fileno(), 4096).decode()  # Forwarding from 127.0.0.1:PORT -> 9752
-                yield Forwarded(int(told.partition("127.0.0.1:")[2].split()[0]))
+                yield Forwarded(int(told.partition("127.0.0.1:")[2].split()[0]), namespace)
             finally:
                 process.terminate()
 
@@ -77,41 +77,62 @@ class Release:
         helm(*words, *self._where, patience=READY + 10)
 
 
-class Forwarded:
+class Forwarded(Served):
     """An agent behind a port of this host."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, namespace: str) -> None:
+        super().__init__(namespace)
         self._port = port
 
-    def get(self, path: str) -> str:
-        """A body; any status but 200 is a failure."""
+    def get(self, path: str, accept: str = "*/*") -> tuple[int, str]:
+        """Status and body of one GET."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers={"Accept": accept})
             answer = connection.getresponse()
-            text = answer.read().decode()
+            return answer.status, answer.read().decode()
         finally:
             connection.close()
-        assert answer.status == 200, text
-        return text
 
-    def wait_for(self, namespace: str, wanted: set[tuple[str, str]]) -> Scrape:
+    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+        """Ask again and again, for what nothing announces."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > end:
+                raise self.never(what)
+            time.sleep(STEP)
+
+    def never(self, what: str) -> AssertionError:
+        """With what it says of itself."""
+        return AssertionError(f"never came: {what}\n{self.get('/readyz')[1]}")
+
+    def text(self, path: str) -> str:
+        """A body; any status but 200 is a failure."""
+        status, body = self.get(path)
+        assert status == 200, body
+        return body
+
+    def wait_for_containers(self, namespace: str, wanted: set[tuple[str, str]]) -> Scrape:
         """What is served of a namespace, once it has CPU time of exactly these containers: their pods' UIDs, names."""
         end = time.monotonic() + PATIENCE
         while True:
-            scrape = Scrape.parse(self.get(f"/metrics?namespace={namespace}&level=container,pod"))
+            scrape = Scrape.parse(self.text(f"/metrics?namespace={namespace}&level=container,pod"))
             found = {(each.labels["uid"], each.labels["container"]) for each in scrape.all(CPU)}
             if found == wanted:
                 return scrape
             assert time.monotonic() < end, f"{sorted(found)} is not {sorted(wanted)}"
             time.sleep(STEP)
 
-    def seconds(self, path: str, *metrics: str) -> list[Any]:
-        """Every second that the agent has of what lies at this path of the API, the oldest first."""
+    def seconds(self, path: str, *metrics: str, uid: str = "") -> list[Any]:
+        """Every second that the agent has of what lies at this path of the API, the oldest first.
+
+        `uid`: of which pod of that name, if not of the newest.
+        """
+        more = f"&uid={uid}" if uid else ""
         found: list[Any] = []
         cursor: str | None = "oldest"
         while cursor:
-            page = json.loads(self.get(f"{path}?since={cursor}&metric={','.join(metrics)}"))
+            page = json.loads(self.text(f"{path}?since={cursor}&metric={','.join(metrics)}{more}"))
             found += [each for each in page["seconds"] if "gap" not in each]
             cursor = page["next"] if page["more"] else None
         return found
@@ -121,7 +142,7 @@ class Forwarded:
         wanted, end = int(time.time()) + 1, time.monotonic() + PATIENCE
         time.sleep(max(wanted - time.time(), 0))
         while True:
-            told = json.loads(self.get(f"{path}?metric={','.join(metrics)}"))
+            told = json.loads(self.text(f"{path}?metric={','.join(metrics)}"))
             if told["timestamp"] >= wanted:
                 return told
             assert time.monotonic() < end, f"no second {wanted}"
