@@ -37,6 +37,7 @@ class CgroupRoster:
         self._mounts = mounts
         self._wanted = wanted
         self.listed = asyncio.Event()
+        self._asked = asyncio.Event()  # what is wanted may be something else since
         self._found: dict[str, dict[str, CgroupPaths]] = {}  # by part
         self._due: dict[str, float] = {}
         self._followed: dict[str, str] = {}
@@ -45,6 +46,7 @@ class CgroupRoster:
         """Scan until cancelled, from when it is known whether there is an engine."""
         await self._known.wait()
         while True:
+            self._asked.clear()
             scanned = []
             for part in self._wanted():
                 now = time.monotonic()
@@ -54,6 +56,8 @@ class CgroupRoster:
                     scanned.append(part)
             self.apply(self._merged(scanned))
             self.listed.set()
+            if not self._wanted():
+                await self._asked.wait()
             await asyncio.sleep(SCAN_SECONDS)
 
     def _scan(self, part: str) -> tuple[dict[str, CgroupPaths], float]:
@@ -84,7 +88,11 @@ class CgroupRoster:
         return merged
 
     def give_way(self) -> None:
-        """Let go of what is wanted no more, once an engine has a container: it may be one of them."""
+        """Let go of what is wanted no more, once an engine has a container: it may be one of them.
+
+        To be called whenever what is wanted may have changed.
+        """
+        self._asked.set()
         merged = self._merged()
         self._leave([path for path in self._followed if path not in merged])
 

@@ -66,6 +66,7 @@ class Names:
         self._pods = pods
         self._clock = clock
         self._waiting: dict[str, dict[str, _Waiting]] = {}  # by the pod's UID and the member's key
+        self._any = asyncio.Event()  # set while somebody may be waiting
         if pods:
             pods.on_change(self._learned)
 
@@ -77,8 +78,11 @@ class Names:
     async def follow(self) -> None:
         """See to it until cancelled that nobody waits for too long."""
         while True:
+            await self._any.wait()
             await asyncio.sleep(LOOK_SECONDS)
             self.look()
+            if not self._waiting:
+                self._any.clear()
 
     def look(self) -> None:
         """Give those that have waited for long enough what is known; forget those that have left."""
@@ -135,6 +139,7 @@ class Names:
             waiting.over = waited
             waiting.stand_in = pod is not None and name is not None and (stand_in or not pod_settled)
             self._waiting.setdefault(claim.uid, {})[key] = waiting
+            self._any.set()
         return member
 
     def _pod_of(self, claim: Claim, known: Pod | None, *, waited: bool) -> tuple[Identity | None, bool]:

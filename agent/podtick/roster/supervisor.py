@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from io import FileIO
 from pathlib import Path
 
@@ -79,12 +80,12 @@ class Supervisor:
             self.starts += 1
             source: asyncio.BaseTransport | None = None
             try:
-                stream = asyncio.StreamReader(limit=MAX_LINE)
-                source, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), reading)
+                heard = _Answers(partial(self._heard, answered))
+                source, _ = await loop.connect_read_pipe(lambda: heard, reading)
                 self._pipe, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, writing)
                 for command in replay():
                     self.send(command)
-                await self._listen(stream, answered)
+                await self._listen(heard)
             finally:
                 (writing if self._pipe is None else self._pipe).close()
                 (reading if source is None else source).close()
@@ -105,29 +106,25 @@ class Supervisor:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [path, os.environ.get("PYTHONPATH")]))},
         )
 
-    async def _listen(self, stream: asyncio.StreamReader, answered: Callable[[Answer], None]) -> None:
-        """Take in answers until the sampler closes its end, or falls silent."""
-        while True:
-            try:
-                async with asyncio.timeout(SILENT_SECONDS):
-                    line = await stream.readline()
-            except TimeoutError:
-                self._end(f"no tick for {SILENT_SECONDS:.0f} s")
+    async def _listen(self, heard: "_Answers") -> None:
+        """Until the sampler closes its end, or falls silent."""
+        while (left := heard.last + SILENT_SECONDS - time.monotonic()) > 0:
+            if (await asyncio.wait([heard.ended], timeout=left))[0]:
+                if problem := heard.ended.result():
+                    self._end(problem)
                 return
-            except ValueError:
-                self._end("it answers without end of line")
-                return
-            if not line:
-                return
-            try:
-                answer = decode_answer(line)
-            except ProtocolError as error:
-                log.error("the sampler says what makes no sense reason=%s", error)
-                continue
-            if answer.kind == "tick":
-                self.ticked.set()
-                self.last_tick = time.monotonic()
-            answered(answer)
+        self._end(f"no tick for {SILENT_SECONDS:.0f} s")
+
+    def _heard(self, answered: Callable[[Answer], None], line: bytes) -> None:
+        try:
+            answer = decode_answer(line)
+        except ProtocolError as error:
+            log.error("the sampler says what makes no sense reason=%s", error)
+            return
+        if answer.kind == "tick":
+            self.ticked.set()
+            self.last_tick = time.monotonic()
+        answered(answer)
 
     def _end(self, reason: str, level: int = logging.ERROR) -> None:
         if self._process and self._process.returncode is None:
@@ -147,6 +144,44 @@ class Supervisor:
             self._end("podtick ends", logging.DEBUG)
             await process.wait()
             raise
+
+
+class _Answers(asyncio.Protocol):
+    """The lines that a sampler writes, each passed on at once: there is one a second for as long as podtick runs.
+
+    `ended` comes with what is wrong, with nothing when the sampler has closed its end, or with what a line has raised.
+    `last` is when something came, on the monotonic clock.
+    """
+
+    def __init__(self, line: Callable[[bytes], None]) -> None:
+        self._line = line
+        self._rest = b""
+        self.last = time.monotonic()
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what is whole."""
+        self.last = time.monotonic()
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        try:
+            for line in lines:
+                self._line(line)
+        except Exception as error:  # noqa: BLE001 - whoever waits for the end raises it
+            self._end(error)
+        if len(self._rest) > MAX_LINE:
+            self._end("it answers without end of line")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The sampler has ended, or closed its end."""
+        self._end(exc or "")
+
+    def _end(self, how: Exception | str) -> None:
+        if self.ended.done():
+            return
+        if isinstance(how, str):
+            self.ended.set_result(how)
+        else:
+            self.ended.set_exception(how)
 
 
 @contextlib.contextmanager
