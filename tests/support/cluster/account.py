@@ -1,12 +1,14 @@
 """A service account as the agent has it, its files in a folder as a pod sees them."""
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from podtick.sources.kube.access import KubeAccess
-from tests.support.cluster.control import ControlPlane
+from tests.support.cluster.control import PATIENCE, STEP, ControlPlane
+from tests.support.cluster.errors import ClusterError
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 NAMESPACE = "podtick"
@@ -61,11 +63,24 @@ class Account:
         return path
 
     def grant(self) -> None:
-        """Give it its role."""
+        """Give it its role; the API server lets it list pods when this returns."""
         subject = {"kind": "ServiceAccount", "name": self.name, "namespace": NAMESPACE}
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": self.name}
         body = {"metadata": {"name": self.name}, "roleRef": role, "subjects": [subject]}
         self._cluster.create(f"{RBAC}/clusterrolebindings", body)
+        end = time.monotonic() + PATIENCE
+        while not self._allowed():  # whoever decides it hears of new roles and bindings in its own time
+            if time.monotonic() > end:
+                raise ClusterError(f"{self.name} may not list pods {PATIENCE:g} s after it was given the role")
+            time.sleep(STEP)
+
+    def _allowed(self) -> bool:
+        spec = {
+            "user": f"system:serviceaccount:{NAMESPACE}:{self.name}",
+            "resourceAttributes": {"verb": "list", "resource": "pods"},
+        }
+        review = self._cluster.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", {"spec": spec})
+        return bool(review["status"]["allowed"])
 
     def allow(self, rule: Mapping[str, Any]) -> None:
         """Add to what it may do."""
