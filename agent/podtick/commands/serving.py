@@ -66,7 +66,13 @@ class _Agent:
         self._kubepods = None
         if mounts and settings.kubernetes:
             self._kubepods = KubepodsRoster(
-                self._roster, self._names, mounts, settings.proc, self._engine.known, self._wants_kubepods
+                self._roster,
+                self._names,
+                mounts,
+                settings.proc,
+                self._engine.known,
+                self._wants_kubepods,
+                beside=settings.source is not SourceChoice.ENGINE,
             )
         docker = settings.docker
         self._status = Status(

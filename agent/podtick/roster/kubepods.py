@@ -1,7 +1,8 @@
-"""On nodes of containerd and CRI-O: pods and containers by the kubelet's part of the cgroup tree.
+"""Pods by the kubelet's part of the cgroup tree; on nodes of containerd and CRI-O their containers too.
 
-Folders that come and go are told by inotify, and looked for now and then besides, for what it did not tell. Whose they
-are say the API server, and the mounts of a container's first process.
+Where an engine has the containers, a pod's own cgroup is there before the engine can tell of it. Folders that come and
+go are told by inotify, and looked for now and then besides, for what it did not tell. Whose they are say the API
+server, and the mounts of a container's first process.
 """
 
 import asyncio
@@ -34,10 +35,11 @@ STORM = 10
 SETTLE_SECONDS = 0.05
 """Runtimes make a folder in one hierarchy after the other: so long after the first one, most have all."""
 EARLY_SECONDS = 1.0
-"""So long a container is waited for that has not got all yet."""
+"""So long a container or a pod is waited for that has not got all yet."""
 TRIES = (0.0, 0.2, 0.5, 1.0, 3.0)
 """Seconds after which a container's process is looked for again: its mounts come before its program."""
 MOST_CONTAINERS = 2000
+MOST_PODS = 1000
 
 
 @dataclass(slots=True)
@@ -52,7 +54,7 @@ class _Container:
 
 
 class KubepodsRoster:
-    """Keeps the roster in step with the kubelet's cgroups while `wanted` says so."""
+    """Keeps the roster in step with the kubelet's cgroups: pods', and containers' while `wanted` says so."""
 
     def __init__(
         self,
@@ -62,17 +64,22 @@ class KubepodsRoster:
         proc: Path,
         known: asyncio.Event,
         wanted: Callable[[], bool] = lambda: True,
+        *,
+        beside: bool = True,
     ) -> None:
+        """`beside`: pods are followed where containers are not wanted, as an engine has them."""
         self._roster = roster
         self._names = names
         self._mounts = mounts
         self._proc = proc
         self._known = known
         self._wanted = wanted
+        self._beside = beside
+        self._alone = True  # containers were wanted at the last look
         self._roots: list[str] = []
         self._containers: dict[str, _Container] = {}  # by path
         self._early: dict[str, float] = {}  # since when a container's folders are being made, by path
-        self._pods: dict[str, str] = {}  # the key of each pod that has a folder, by its path
+        self._pods: dict[str, str] = {}  # the UID of each pod that has a folder, by its path
         self._news = asyncio.Event()
         self._scan_after = 0.0
         self.listed = asyncio.Event()
@@ -92,7 +99,7 @@ class KubepodsRoster:
                 tree, cost = await asyncio.to_thread(self._look, everywhere=not news)
                 if inotify:
                     self._watch(inotify, tree.folders)
-                self.apply(tree if self._wanted() else KubeletTree())
+                self.apply(tree)
                 await self._find_processes()
                 self.listed.set()
                 await asyncio.sleep(cost * STORM)
@@ -149,7 +156,7 @@ class KubepodsRoster:
         """What there is, and the CPU seconds that it took to look; `everywhere`: kubelets' folders are new too."""
         began = time.thread_time()
         tree = KubeletTree()
-        if self._wanted():
+        if self._wanted() or self._beside:
             self._roots = kubelet_roots(self._mounts) if everywhere or not self._roots else self._roots
             tree = look(self._roots, self._mounts)
         return tree, time.thread_time() - began
@@ -158,20 +165,42 @@ class KubepodsRoster:
 
     def apply(self, tree: KubeletTree) -> None:
         """Let those whose folders are gone leave, and the new ones join."""
-        for path in [path for path in self._containers if path not in tree.containers]:
-            self._leave(self._containers.pop(path))
-        for path in [path for path in self._pods if path not in tree.pods]:
-            self._roster.release(self._pods.pop(path))
-        self._early = {path: since for path, since in self._early.items() if path in tree.containers}
+        if self._wanted() is not self._alone:
+            self._alone = not self._alone
+            self._keep(KubeletTree())
+        if not self._alone:
+            tree = KubeletTree(pods=tree.pods if self._beside else {})
+        self._keep(tree)
+        for path, whose in tree.pods.items():
+            if path not in self._pods and len(self._pods) < MOST_PODS:
+                self._begin(path, whose.pod_uid)
         for path, whose in tree.containers.items():
             if path not in self._containers and len(self._containers) < MOST_CONTAINERS and whose.container_id:
                 key = f"{whose.pod_uid}/{whose.container_id}"
                 self._start(_Container(path, whose, whose.container_id, key, time.monotonic()))
 
+    def _keep(self, tree: KubeletTree) -> None:
+        """Let those leave who are not in this tree."""
+        for path in [path for path in self._containers if path not in tree.containers]:
+            self._leave(self._containers.pop(path))
+        for path in [path for path in self._pods if path not in tree.pods]:
+            self._names.end(self._pods.pop(path))
+        self._early = {
+            path: since for path, since in self._early.items() if path in tree.containers or path in tree.pods
+        }
+
     def give_way(self) -> None:
         """Let all leave at once if they are not wanted any more: an engine has them."""
-        if self._containers and not self._wanted():
+        if self._alone and not self._wanted():
             self.apply(KubeletTree())
+            self._news.set()  # its pods are looked for again
+
+    def _begin(self, path: str, uid: str) -> None:
+        """A pod's own cgroup is there."""
+        paths = locate_path(self._mounts, path)
+        if paths and self._whole(path, paths):
+            self._pods[path] = uid
+            self._names.begin(uid, paths.version, folders_by_controller(paths), engine=not self._alone)
 
     def _leave(self, container: _Container) -> None:
         member = self._roster.member(container.key)
@@ -184,15 +213,13 @@ class KubepodsRoster:
             return
         member = self._join(container)
         folders, pod = folders_by_controller(paths), pod_folders(paths, container.whose.pod_uid)
-        self._roster.hold(member.pod)
-        self._pods[container.path.rpartition("/")[0]] = member.pod.key
         self._containers[container.path] = container
         self._roster.start(member, paths.version, folders, None, fresh=True, container_id=container.id, pod_paths=pod)
 
     def _whole(self, path: str, paths: CgroupPaths) -> bool:
-        """Whether a container has a folder wherever its pod has one, or will not get one any more."""
-        pod = locate_path(self._mounts, path.rpartition("/")[0])
-        early = pod is not None and len(folders_by_controller(pod)) > len(folders_by_controller(paths))
+        """Whether a container or pod has a folder wherever what is around it has one, or will not get one any more."""
+        around = locate_path(self._mounts, path.rpartition("/")[0])
+        early = around is not None and len(folders_by_controller(around)) > len(folders_by_controller(paths))
         now = time.monotonic()
         if early and now - self._early.setdefault(path, now) < EARLY_SECONDS:
             return False

@@ -83,7 +83,7 @@ class Member:
 class Pod:
     """A pod: `network_owner` is the member through which its network is read now; `identity` as a member's.
 
-    `held`: it lives on without members.
+    `held`: its own cgroup is there, so that it lives without members too.
     """
 
     id: int

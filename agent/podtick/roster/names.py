@@ -58,6 +58,16 @@ class _Waiting:
     over: bool = False  # what was known after `WAIT_SECONDS` has been taken
 
 
+@dataclass(slots=True)
+class _Begun:
+    """A pod that has a cgroup of its own: of this version, in these folders. `key`: the roster's, once it is there."""
+
+    version: int
+    paths: Mapping[str, str]
+    engine: bool
+    key: str = ""
+
+
 class Names:
     """Gives the members of the kubelet's pods their names. Without `pods` there is no API server to wait for."""
 
@@ -66,6 +76,7 @@ class Names:
         self._pods = pods
         self._clock = clock
         self._waiting: dict[str, dict[str, _Waiting]] = {}  # by the pod's UID and the member's key
+        self._begun: dict[str, _Begun] = {}  # by the pod's UID
         self._any = asyncio.Event()  # set while somebody may be waiting
         if pods:
             pods.on_change(self._learned)
@@ -102,8 +113,41 @@ class Names:
         before = self._waiting.get(claim.uid, {}).get(key)
         return self._name(key, _Waiting(claim, before.since if before else self._clock()))
 
+    def begin(self, uid: str, version: int, paths: Mapping[str, str], *, engine: bool) -> None:
+        """A pod has a cgroup of its own, in these folders, maybe before it has a container: it lives until `end`.
+
+        `engine`: its containers come by an engine's labels, and find it by its namespace too. Before the API server
+        tells that, it begins with the first of them.
+        """
+        self._begun[uid] = _Begun(version, paths, engine)
+        self._begin(uid)
+
+    def end(self, uid: str) -> None:
+        """The cgroup of a pod that was begun is no more."""
+        begun = self._begun.pop(uid, None)
+        if begun and begun.key:
+            self._roster.release(begun.key)
+
+    def _begin(self, uid: str) -> None:
+        begun = self._begun[uid]
+        known = self._pods.get(uid) if self._pods else None
+        if begun.engine and known is None:
+            return
+        begun.key = f"{known.namespace if known and begun.engine else ''}/{uid}"
+        identity = _identity_of(known) if known and not self._settled(begun) else None
+        pod = self._roster.begin(begun.key, identity, begun.version, begun.paths)
+        pod.settled = pod.settled or known is not None
+        if known:
+            self._describe(pod, known)
+
+    def _settled(self, begun: _Begun) -> bool:
+        pod = self._roster.pod(begun.key) if begun.key else None
+        return pod is not None and pod.settled
+
     def _learned(self, uids: Iterable[str]) -> None:
         for uid in uids:
+            if (begun := self._begun.get(uid)) and not self._settled(begun):
+                self._begin(uid)
             if self._pods and (known := self._pods.get(uid)):
                 for key in (f"/{uid}", f"{known.namespace}/{uid}"):
                     if pod := self._roster.pod(key):
@@ -148,7 +192,7 @@ class Names:
         if held and held.settled:
             return held.identity, True
         if known:
-            return Identity(bounded(known.namespace), bounded(known.name), bounded(known.uid)), True
+            return _identity_of(known), True
         if claim.labelled and (self._pods is None or not claim.static):
             return claim.labelled.of_pod, True
         if waited:
@@ -190,6 +234,10 @@ class Names:
             for other in list(member.pod.members.values()):
                 if other is not member and other.identity == member.identity:
                     self._roster.leave(other)
+
+
+def _identity_of(known: Pod) -> Identity:
+    return Identity(bounded(known.namespace), bounded(known.name), bounded(known.uid))
 
 
 def _of_pod(known: Pod, pod: RosterPod, *, engine: bool) -> dict[str, int | None]:

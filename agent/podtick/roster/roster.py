@@ -88,7 +88,7 @@ class Roster:
         `identity`: `None` as long as nobody knows it: then neither is served. `pod`: the key of its pod, by which its
         members find each other; the pod that the identity names if nothing is given.
         """
-        if identity and self._namespaces is not None and identity.namespace not in self._namespaces:
+        if identity and not self._shows(identity):
             pod, identity = pod or identity.pod_key, None
         member = self._members.get(key)
         if member:
@@ -102,6 +102,16 @@ class Roster:
         self._send(attach)
         return member
 
+    def begin(self, key: str, identity: Identity | None, version: int, paths: Mapping[str, str]) -> Pod:
+        """A pod by the folders of its own cgroup, maybe before it has a member: it lives until it is released.
+
+        `identity`: `None` as long as nobody knows it.
+        """
+        pod = self._pod(key, identity if identity and self._shows(identity) else None)
+        pod.held = True
+        self._found_pod(pod, version, paths)
+        return pod
+
     def _pod(self, key: str, member: Identity | None) -> Pod:
         pod = self._pods.get(key)
         identity = member.of_pod if member else None
@@ -113,6 +123,9 @@ class Roster:
         else:
             self._rename_pod(pod, identity)
         return pod
+
+    def _shows(self, identity: Identity) -> bool:
+        return self._namespaces is None or identity.namespace in self._namespaces
 
     def _take_id(self) -> int:
         self._next_id += 1
@@ -194,12 +207,8 @@ class Roster:
             self._networks.choose(pod)
         self._left()
 
-    def hold(self, pod: Pod) -> None:
-        """A pod lives on without members, until it is released."""
-        pod.held = True
-
     def release(self, key: str) -> None:
-        """A pod that was held is no more, as soon as it has no member."""
+        """A pod's own cgroup is no more, and neither is the pod as soon as it has no member."""
         pod = self._pods.get(key)
         if pod:
             pod.held = False

@@ -15,11 +15,6 @@ def path_of(node: Node, container_id: str) -> str:
     return f"{Path(found).relative_to(tree)}/{container_id}"
 
 
-def inner(node: Node, path: str) -> list[str]:
-    """Where the cgroups within a pod's are: its sandbox's and its containers'."""
-    return [f"{path}/{each.name}" for each in (node.machine.cgroups[0] / path).iterdir() if each.is_dir()]
-
-
 def paths_of(node: Node, path: str) -> CgroupPaths:
     """The folders of the cgroup at this path of the node's tree, by controller."""
     found = locate_path(host_mounts(), f"{node.machine.cgroups[0].name}/{path}")

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import os
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from podtick.model.identity import Identity
 from podtick.roster import kubepods as module
 from podtick.roster.kubepods import KubepodsRoster
-from podtick.roster.names import Names
+from podtick.roster.names import Claim, Names
 from podtick.roster.pods import KnownPods
 from podtick.roster.roster import Roster
 from podtick.sampler.protocol import Answer, Attach, Command, Detach, Network
@@ -26,6 +27,8 @@ from tests.unit.roster.engine import NEVER, RecordingSink
 UID = "0f1e2d3c-0000-4000-8000-000000000001"
 SLICE = UID.replace("-", "_")
 APP, SANDBOX = "a1" * 32, "c3" * 32
+POD = Identity("shop", "cart-1", UID)
+KNOWN = Pod("shop", "cart-1", UID, UID, {APP: "app"})
 ROOTS = {
     "cgroupfs": (f"kubepods/burstable/pod{UID}", "{}"),
     "nested": (f"a/b/kubepods/pod{UID}", "{}"),
@@ -68,14 +71,16 @@ class Node:
         self.sink = Announcing()
         self.roster = Roster(self.sink)
         self.pods = KnownPods()
+        self.mounts = mounts
         self.proc = root.parent / "proc"
         self.proc.mkdir(exist_ok=True)
         known = asyncio.Event()
         known.set()
         self.wanted = True
-        names = Names(self.roster, self.pods)
-        self.kubepods = KubepodsRoster(self.roster, names, mounts, self.proc, known, lambda: self.wanted)
-        self.pods._apply(Listed((Pod("shop", "cart-1", UID, UID, {APP: "app"}),)))
+        self.known = known
+        self.names = Names(self.roster, self.pods)
+        self.kubepods = KubepodsRoster(self.roster, self.names, mounts, self.proc, known, lambda: self.wanted)
+        self.pods._apply(Listed((KNOWN,)))
 
     def make(self, path: str, points: list[Path] | None = None) -> None:
         """A cgroup, and those around it."""
@@ -97,6 +102,11 @@ class Node:
         folder.mkdir()
         (folder / "cgroup").write_text(f"0::{cgroup}\n")
         (folder / "mountinfo").write_text(f"1 2 0:1 / / rw - overlay overlay rw\n{mounts}")
+
+    def pod(self, namespace: str = "") -> Identity | None:
+        """Who the pod is, by this namespace; `None` where it is not there, or nobody knows it."""
+        pod = self.roster.pod(f"{namespace}/{UID}")
+        return pod.identity if pod else None
 
     def containers(self) -> set[Identity | None]:
         return {member.identity for member in self.roster.members()}
@@ -162,6 +172,97 @@ async def test_what_comes_and_goes_is_told_by_the_kernel(node: Node) -> None:
         node.remove(pod)
         await node.until(lambda: node.roster.pod(f"/{UID}") is None)
         assert [each.id for each in node.sink.take(Detach)] == [held]
+
+
+@pytest.mark.parametrize("engine", [False, True], ids=["by the tree", "by an engine"])
+async def test_a_pod_begins_with_its_own_cgroup(node: Node, engine: bool) -> None:
+    """Whoever has its containers: they come later, and find it."""
+    pod, _ = ROOTS["cgroupfs"]
+    node.make("kubepods")
+    node.wanted = not engine
+    namespace = "shop" if engine else ""
+    async with node.following():
+        node.make(pod)
+        await node.until(lambda: node.pod(namespace) is not None)
+        begun = node.roster.pod(f"{namespace}/{UID}")
+        assert begun
+        assert (begun.identity, begun.attach.paths) == (POD, {"unified": f"{node.root}/{pod}"})
+        assert begun.facts["qos"] == "Burstable"
+        if engine:
+            labelled = Identity("shop", "cart-1", UID, "app")
+            member = node.names.join(f"{UID}/app", Claim(UID, APP, labelled))
+            assert (member.pod, member.identity) == (begun, labelled)
+            node.roster.leave(member)
+        node.remove(pod)
+        await node.until(lambda: node.roster.pod(begun.key) is None)
+        assert [each.id for each in node.sink.take(Detach)][-1] == begun.id
+
+
+async def test_beside_an_engine_a_pod_begins_once_the_api_server_tells_its_namespace(node: Node) -> None:
+    """By which its containers' labels will find it: those of another namespace find another pod."""
+    pod, _ = ROOTS["cgroupfs"]
+    node.make(pod)
+    node.wanted = False
+    node.pods._apply(Listed(()))
+    async with node.following():
+        assert (node.pod(), node.pod("shop"), node.sink.take(Attach)) == (None, None, [])
+        node.pods._apply(Listed((KNOWN,)))
+        assert node.pod("shop") == POD
+        forged = node.names.join("forged", Claim(UID, APP, Identity("other", "cart-1", UID, "app")))
+        assert forged.pod.key == f"other/{UID}"
+
+
+async def test_a_pod_that_nobody_knows_yet_gets_its_name_without_a_container(node: Node) -> None:
+    pod, _ = ROOTS["cgroupfs"]
+    node.make(pod)
+    node.pods._apply(Listed(()))
+    async with node.following():
+        *_, begun = node.sink.take(Attach)
+        assert (begun.paths, begun.identity) == ({"unified": f"{node.root}/{pod}"}, "")
+        node.pods._apply(Listed((KNOWN,)))
+        assert node.pod() == POD
+        node.pods._apply(Listed((replace(KNOWN, name="renamed"),)))
+        assert node.pod() == POD, "what was delivered once is final"
+
+
+async def test_a_pod_whose_cgroup_is_no_more_is_not_read_again_by_what_was(node: Node) -> None:
+    """The API server tells of it on and on while it ends."""
+    pod, _ = ROOTS["cgroupfs"]
+    node.make(pod)
+    async with node.following():
+        *_, begun = node.sink.take(Attach)
+        node.roster.answered(Answer("gone", begun.id, str(begun.run)))
+        node.pods._apply(Listed((replace(KNOWN, facts={"phase": "Failed"}),)))
+        assert node.sink.take(Attach) == []
+
+
+async def test_pods_are_not_read_where_the_engine_alone_has_the_numbers(node: Node) -> None:
+    pod, _ = ROOTS["cgroupfs"]
+    node.make(pod)
+    engine_alone = KubepodsRoster(
+        node.roster, node.names, node.mounts, node.proc, node.known, lambda: False, beside=False
+    )
+    task = asyncio.create_task(engine_alone.follow())
+    try:
+        async with asyncio.timeout(NEVER):
+            await engine_alone.listed.wait()
+        assert node.sink.take(Attach) == []
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_pod_of_which_a_folder_is_still_missing_is_waited_for(tmp_path: Path) -> None:
+    node = Node(tmp_path / "cgroup", hierarchies=2)
+    pod, _ = ROOTS["cgroupfs"]
+    node.make(f"{pod}".rpartition("/")[0])
+    node.make(pod, node.points[:1])
+    async with node.following():
+        assert node.pod() is None
+        node.make(pod, node.points[1:])
+        await node.until(lambda: node.pod() is not None)
+        *_, begun = node.sink.take(Attach)
+        assert set(begun.paths) == {"cpu", "memory"}
 
 
 async def test_a_container_of_which_a_folder_is_still_missing_is_waited_for(tmp_path: Path) -> None:
@@ -282,6 +383,7 @@ async def test_who_is_not_wanted_any_more_leaves_at_once_where_somebody_else_has
         node.kubepods.give_way()
         assert node.roster.members() == []
         assert node.roster.pod(f"/{UID}") is None
+        await node.until(lambda: node.pod("shop") == POD)  # as the engine's labels will find it
 
 
 async def test_another_kubelets_folder_is_found_too(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
