@@ -19,7 +19,7 @@ from tests.support.guest.image import Image, cached_image
 INIT: dict[Driver, str] = {"systemd": "/sbin/init", "cgroupfs": "/plain-init"}
 MEMORY_MIB = 3072
 CPU = "Nehalem"  # the vectors of a newer one, in which C libraries copy memory, are the dearest of all to emulate
-BOOT_SECONDS = 180  # it takes 8 to 20; a safety net, not a promise
+BOOT_SECONDS = 900  # it takes 8 to 20, beside builds on every core some hundred; a safety net, not a promise
 KERNEL_OPTIONS = (
     # dockerd needs apparmor off where its profile tool is missing; psi is off by default in Debian's kernel
     "console=ttyS0 quiet net.ifnames=0 mitigations=off apparmor=0 psi=1 systemd.unified_cgroup_hierarchy=1 panic=-1"
