@@ -23,7 +23,7 @@ USAGE = "podtick_container_cpu_usage_seconds_total"
 RECEIVED = "podtick_pod_network_receive_bytes_total"
 PATH = "/api/v1/namespaces/_docker/pods/{0}/containers/{0}"
 BURST = 5  # s
-QUIET = 3  # s
+QUIET = 8  # s: most of the seconds around a burst are quiet, those too in which it waits for its second
 POLLING = 25  # s
 ATTEMPTS = 4  # a host that is busy with other things may not let a burst begin in its second
 
