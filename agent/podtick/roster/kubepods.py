@@ -172,7 +172,8 @@ class KubepodsRoster:
             tree = KubeletTree(pods=tree.pods if self._beside else {})
         self._keep(tree)
         for path, whose in tree.pods.items():
-            if path not in self._pods and len(self._pods) < MOST_PODS:
+            new = path not in self._pods and len(self._pods) < MOST_PODS
+            if new or self._names.lacks_cgroup(whose.pod_uid):
                 self._begin(path, whose.pod_uid)
         for path, whose in tree.containers.items():
             if path not in self._containers and len(self._containers) < MOST_CONTAINERS and whose.container_id:
@@ -184,7 +185,9 @@ class KubepodsRoster:
         for path in [path for path in self._containers if path not in tree.containers]:
             self._leave(self._containers.pop(path))
         for path in [path for path in self._pods if path not in tree.pods]:
-            self._names.end(self._pods.pop(path))
+            uid = self._pods.pop(path)
+            if uid not in self._pods.values():  # under another root, as after a change of the cgroup driver
+                self._names.end(uid)
         self._early = {
             path: since for path, since in self._early.items() if path in tree.containers or path in tree.pods
         }

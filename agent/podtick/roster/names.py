@@ -122,6 +122,12 @@ class Names:
         self._begun[uid] = _Begun(version, paths, engine)
         self._begin(uid)
 
+    def lacks_cgroup(self, uid: str) -> bool:
+        """Whether the cgroup of a pod that was begun has gone since: one that is there now was made anew."""
+        begun = self._begun.get(uid)
+        pod = self._roster.pod(begun.key) if begun and begun.key else None
+        return pod is not None and not pod.attach.paths
+
     def end(self, uid: str) -> None:
         """The cgroup of a pod that was begun is no more."""
         begun = self._begun.pop(uid, None)

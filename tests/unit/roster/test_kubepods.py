@@ -19,6 +19,7 @@ from podtick.roster.pods import KnownPods
 from podtick.roster.roster import Roster
 from podtick.sampler.protocol import Answer, Attach, Command, Detach, Network
 from podtick.sources.cgroup import inotify as inotify_module
+from podtick.sources.cgroup.kubetree import look
 from podtick.sources.cgroup.mounts import CgroupMounts, Mount
 from podtick.sources.kube.pods import Pod
 from podtick.sources.kube.updates import Listed
@@ -234,6 +235,51 @@ async def test_a_pod_whose_cgroup_is_no_more_is_not_read_again_by_what_was(node:
         node.roster.answered(Answer("gone", begun.id, str(begun.run)))
         node.pods._apply(Listed((replace(KNOWN, facts={"phase": "Failed"}),)))
         assert node.sink.take(Attach) == []
+
+
+@pytest.mark.parametrize("engine", [False, True], ids=["by the tree", "by an engine"])
+@pytest.mark.parametrize("beside", [f"crio-conmon-{APP}.scope", "kata_overhead"])
+async def test_what_lies_beside_the_containers_is_not_the_pod(node: Node, engine: bool, beside: str) -> None:
+    pod, _ = ROOTS["crio"]
+    node.make(f"{pod}/{beside}")
+    node.wanted = not engine
+    async with node.following():
+        begun = node.roster.pod(f"{'shop' if engine else ''}/{UID}")
+        assert begun
+        assert begun.attach.paths == {"unified": f"{node.root}/{pod}"}
+        node.remove(f"{pod}/{beside}")
+        node.kubepods.apply(look([f"{node.root}/kubepods.slice"], node.mounts))
+        assert (begun.held, node.roster.pod(begun.key)) == (True, begun)
+
+
+async def test_a_pod_under_two_roots_lives_until_both_have_gone(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a change of the kubelet's cgroup driver."""
+    monkeypatch.setattr(module, "TOLD_SECONDS", 0.01)
+    (old, _), (new, _) = ROOTS["cgroupfs"], ROOTS["systemd"]
+    node.make(old)
+    node.make(new)
+    async with node.following():
+        begun = node.roster.pod(f"/{UID}")
+        assert begun
+        last = begun.attach.paths["unified"].removeprefix(f"{node.root}/")
+        node.remove(last)
+        node.roster.answered(Answer("gone", begun.id, str(begun.attach.run)))
+        await node.until(lambda: bool(begun.attach.paths))
+        assert begun.attach.paths == {"unified": f"{node.root}/{({old, new} - {last}).pop()}"}
+        node.remove(*({old, new} - {last}))
+        await node.until(lambda: node.roster.pod(begun.key) is None)
+
+
+async def test_a_pods_cgroup_that_is_made_anew_between_two_looks_is_read_again(node: Node) -> None:
+    pod, _ = ROOTS["cgroupfs"]
+    node.make(pod)
+    async with node.following():
+        begun = node.roster.pod(f"/{UID}")
+        assert begun
+        node.roster.answered(Answer("gone", begun.id, str(begun.attach.run)))
+        assert begun.attach.paths == {}
+        node.kubepods.apply(look([f"{node.root}/kubepods"], node.mounts))
+        assert begun.attach.paths == {"unified": f"{node.root}/{pod}"}
 
 
 async def test_pods_are_not_read_where_the_engine_alone_has_the_numbers(node: Node) -> None:

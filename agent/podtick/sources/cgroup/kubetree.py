@@ -53,7 +53,7 @@ def look(roots: list[str], mounts: CgroupMounts) -> KubeletTree:
         except OSError:  # removed since it was listed
             continue
         tree.folders.add(folder)
-        if whose:
+        if whose and parse_kubepods_path(path.rpartition("/")[0]) is None:  # not what lies in it, as CRI-O's monitor
             tree.pods[path] = whose
         waiting += (f"{folder}/{name}" for name in children)
     return tree
