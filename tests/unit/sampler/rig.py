@@ -100,6 +100,12 @@ class Rig:
         for id_ in list(self.targets.by_id):
             self.targets.detach(id_)
 
+    def close(self) -> None:
+        """Let go of everything but the history."""
+        self.ticker.close()
+        self.detach_all()
+        self.node.close()
+
     @property
     def snapshot(self) -> Snapshot:
         snapshot = HistoryReader(self.region).latest()
@@ -135,8 +141,7 @@ def rig_over(proc: Path, geometry: Geometry = GEOMETRY, limit: int = 500) -> Ite
     try:
         yield rig
     finally:
-        rig.detach_all()
-        rig.node.close()
+        rig.close()
         region.close()
         os.close(fd)
 
