@@ -58,8 +58,6 @@ class Stopwatch:
     def _forget(self) -> None:
         for stage in (*self._targets.cgroup_stages(), *self._targets.networks.stages()):
             stage.last = [b""] * len(stage.files)
-            for batch in stage.batches:
-                batch.forget()
         for node_file in self.node.files if self.node else ():
             node_file.last = b""
 

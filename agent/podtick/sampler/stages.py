@@ -8,14 +8,13 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import compress, count, islice, repeat
+from itertools import compress, count, repeat
 from operator import ne
 from struct import Struct
 from typing import TypeVar, cast
 
 from podtick.history.layout import NODE_BYTES, ROW_BYTES, WORD
 from podtick.model.metrics.row import UNKNOWN
-from podtick.sampler.aio import MOST, Aio, Batch
 from podtick.sampler.descriptors import OpenFile
 from podtick.sampler.pods import Pod
 from podtick.sources.cgroup.batches import BatchParser
@@ -28,12 +27,8 @@ Keep = Callable[[Sequence[int], Sequence[bytes | None]], None]
 Place = OpenFile | int
 """What is read at one step of a sweep: a file by its path, or an open descriptor."""
 WHOLE_BYTES = 1 << 16
-BATCH_BYTES = 4096
-"""Files that need more room are read one by one."""
-ROOM_BYTES = 16
-"""For numbers that grow."""
 MANY = 8
-"""From so many texts on it pays to read them together, and to parse those together that have changed."""
+"""From so many changed texts on it pays to parse them together."""
 
 
 @dataclass(slots=True)
@@ -55,7 +50,7 @@ class Stage:
 
     `files`, their `descriptors`, `offsets` and `pods` and their `last` texts (`None`: not known) stand in the same
     order: lists of their own, so that neither reading, comparing nor storing touches an object a file. `texts` is how
-    far the pass under way has got; `batches` are what many are read into at once, while it is `batching`.
+    far the pass under way has got.
     """
 
     first: int
@@ -72,8 +67,6 @@ class Stage:
     pods: list[Pod | None] = field(default_factory=list)
     last: list[bytes | None] = field(default_factory=list)
     texts: list[bytes | None] = field(default_factory=list)
-    batches: list[Batch] = field(default_factory=list)
-    batching: bool = False
     pack_into: Callable[..., None] = field(init=False)
     unknown: tuple[int, ...] = field(init=False)
 
@@ -109,17 +102,14 @@ class Stage:
         plane: int,
         tally: Tally,
         lost: list[None],
-        aio: Aio | None = None,
     ) -> None:
         """Read what `iterator`, which goes over `places`, still gives; the texts are then in `texts`, for `store`.
 
         The loop is one call, not one turn of the interpreter a file. `lost` is empty as long as this thread owns the
         pass. Once it is not, the iterator has nothing more to give, and what has been read last is not used: whoever
-        owns the pass now has made a copy of what there was before. With `aio` files are read many at once.
+        owns the pass now has made a copy of what there was before.
         """
         texts = self.texts
-        if aio and self._in_batches():
-            self._sweep_batches(cast(Iterator[int], iterator), buffer, plane, tally, lost, aio)
         reads = (
             map(self._open_read_close, cast(Iterator[OpenFile], iterator), repeat(tally))
             if self.transient
@@ -132,64 +122,13 @@ class Stage:
             except OSError as error:
                 if lost:
                     break
-                self._failed(len(texts), error, buffer, plane, tally)
+                file = self.files[len(texts)]
+                tally.failed.append((self, file, error))
+                self.blank(len(texts), buffer, plane)
+                tally.changed.add(file.pod)
                 texts.append(None)
         if lost:
             lost.append(None)
-
-    def _in_batches(self) -> bool:
-        """Whether it pays to read many at once: there are many, and none needs much room, which all would have."""
-        if self.size > BATCH_BYTES:
-            self.batches = []
-        return self.read is os.pread and not self.transient and len(self.files) >= MANY and self.size <= BATCH_BYTES
-
-    def _sweep_batches(
-        self, iterator: Iterator[int], buffer: memoryview, plane: int, tally: Tally, lost: list[None], aio: Aio
-    ) -> None:
-        """The same with many files a call."""
-        texts = self.texts
-        self.batching = True  # before the iterator moves: what that has given is under way
-        needed = -(-len(self.files) // MOST)
-        for number in range(needed):
-            descriptors = list(islice(iterator, MOST))
-            if lost:
-                return
-            read, failed = self._batch(number).read(aio, descriptors)
-            if lost:
-                return
-            done = len(texts)
-            texts.extend(read)
-            for place, error in failed.items():
-                self._failed(done + place, error, buffer, plane, tally)
-        if lost:
-            return
-        self.batching = False
-        del self.batches[needed:]
-        enough = max(batch.longest for batch in self.batches) * 5 // 4 + ROOM_BYTES
-        if enough * 5 // 4 < self.size:  # the less there is, the less is to be compared
-            self.size = enough
-
-    def _batch(self, number: int) -> Batch:
-        if number == len(self.batches):
-            self.batches.append(Batch(self.size))
-        elif self.batches[number].size != self.size:
-            self.batches[number] = Batch(self.size)
-        return self.batches[number]
-
-    def _failed(self, place: int, error: OSError, buffer: memoryview, plane: int, tally: Tally) -> None:
-        file = self.files[place]
-        tally.failed.append((self, file, error))
-        self.blank(place, buffer, plane)
-        tally.changed.add(file.pod)
-
-    def give_up(self) -> bool:
-        """Whether the thread that has lost its pass is reading many files at once; it keeps what it reads them into."""
-        if not self.batching:
-            return False
-        for batch in self.batches:
-            batch.give_up()
-        self.batches, self.batching = [], False
-        return True
 
     def cut(self, done: int) -> None:
         """Keep `done` texts of the sweep under way, whatever its thread may still add to them."""
@@ -212,7 +151,7 @@ class Stage:
                 self.last[place] = text
         if max(map(len, read)) >= self.size:  # longer than expected: never a number cut off
             read = [_whole(file) if len(text) >= self.size else text for file, text in zip(files, read, strict=True)]
-            self.size = min(max(2 * self.size, max(map(len, read)) + 1), WHOLE_BYTES)
+            self.size = min(2 * self.size, WHOLE_BYTES)
         if self.keep:
             slots = [(offset - NODE_BYTES) // ROW_BYTES for offset in offsets]
             self.keep(slots, [text if b":" in text else None for text in read])  # `MAJ:MIN` or `NAME:`, or no device

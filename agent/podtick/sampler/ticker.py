@@ -14,7 +14,6 @@ from threading import Lock
 from podtick.history.layout import SWEEPS, Word
 from podtick.history.ticks import AFTER_START, CLOCK_STEPPED, NODE_SWEEP, Tick, read_tick
 from podtick.history.writer import HistoryWriter
-from podtick.sampler.aio import Aio, AioRefusedError
 from podtick.sampler.clock import LATE_NS, SECOND, Deadline, TickClock
 from podtick.sampler.commands import Commands
 from podtick.sampler.descriptors import OpenFile
@@ -50,10 +49,6 @@ class Ticker:
         self.iterator: Iterator[Place] = iter(())  # over the places of the stage under way
         self.returned: deque[Lost] = deque()  # of threads that had lost their pass and have come back since
         self._stuck: dict[int, tuple[Stage, OpenFile]] = {}
-        self._aio = Aio.opened()
-        self._given_up: dict[int, Aio] = {}  # of threads that are stuck in one
-        self._closing: list[Aio] = []
-        self._one_by_one: Stage | None = None  # the stage under way, where one of many files read at once was stuck
         self._ownership = Lock()
         self._plane = 0
         self._began = 0
@@ -61,15 +56,6 @@ class Ticker:
         self._tally = Tally()
         self._sweeps: list[int] = []
         self._last_place = -1  # of the file that the pass was on when it was taken away
-
-    def close(self) -> None:
-        """Give back what reads many files at once; no thread may be in it."""
-        for aio in (self._aio, *self._closing, *self._given_up.values()):
-            if aio:
-                aio.close()
-        self._aio = None
-        self._closing.clear()
-        self._given_up.clear()
 
     # -- the thread that owns the pass -----------------------------------------------------------------------------
 
@@ -89,11 +75,9 @@ class Ticker:
         self._began = time.monotonic_ns()
         self._plane = self._writer.begin(fresh=not self._started)
         while self.returned:
-            lost = self.returned.popleft()
-            if stuck := self._stuck.pop(id(lost), None):
+            stuck = self._stuck.pop(id(self.returned.popleft()), None)
+            if stuck:
                 self._targets.resume(*stuck)
-            if aio := self._given_up.pop(id(lost), None):
-                self._closing.append(aio)
         self._tally = Tally(changed=self._targets.changed)
         self._targets.changed = set()
         self._sweeps = [0] * SWEEPS
@@ -112,31 +96,14 @@ class Ticker:
 
     def _sweep(self, lost: Lost) -> None:
         while self.stages:
-            stage, refused = self.stages[-1], False
-            aio = None if stage is self._one_by_one else self._aio
-            try:
-                stage.sweep(self.iterator, self._buffer, self._plane, self._tally, lost, aio)
-            except AioRefusedError:
-                refused = True
+            self.stages[-1].sweep(self.iterator, self._buffer, self._plane, self._tally, lost)
             with self._ownership:
                 if lost:
                     return
-                if refused:
-                    self._do_without_aio(stage)
-                    continue
-                self._one_by_one = None
                 self.stages.pop().store(self._buffer, self._plane, self._tally)
                 if self._tally.failed:
                     self._settle_failures()
                 self._next_stage()
-
-    def _do_without_aio(self, stage: Stage) -> None:
-        """The kernel does not read files so: one by one from now on, from where the stage has got to."""
-        stage.give_up()
-        if self._aio:
-            self._closing.append(self._aio)
-            self._aio = None
-        self.iterator = iter(stage.places()[len(stage.texts) :])
 
     def _finish(self) -> None:
         for stage, file in self._stuck.values():
@@ -180,8 +147,6 @@ class Ticker:
 
     def _after(self) -> None:
         """What can wait until the tick is out."""
-        while self._closing:
-            self._closing.pop().close()  # takes some 30 ms
         self._writer.close_due(self._targets.twin)
         if self._writer.number % COLLECT_EVERY == 0:
             gc.collect()
@@ -215,23 +180,15 @@ class Ticker:
     def take_away(self, lost: Lost) -> bool:
         """Take the pass from its owner, who has `lost`; `False` when that one has just finished its sweeps.
 
-        What its iterator had still to give goes to the next owner: the old one can only end the file that it is on. Of
-        many files that it reads at once nobody knows which one that is: the next owner reads them one by one.
+        What its iterator had still to give goes to the next owner: the old one can only end the file that it is on.
         """
         with self._ownership:
             if not self.stages:
                 return False
             lost.append(None)
             stage, rest = self.stages[-1], list(self.iterator)
-            if stage.give_up() and self._aio:
-                self._given_up[id(lost)], self._aio = self._aio, Aio.opened()
-                self._one_by_one = stage
-                self._last_place = -1
-                stage.cut(len(stage.texts))
-                rest = list(stage.places()[len(stage.texts) :])
-            else:
-                self._last_place = len(stage.files) - len(rest) - 1
-                stage.cut(max(self._last_place, 0))
+            self._last_place = len(stage.files) - len(rest) - 1
+            stage.cut(max(self._last_place, 0))
             self.iterator = iter(rest)
             return True
 

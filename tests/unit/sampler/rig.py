@@ -100,12 +100,6 @@ class Rig:
         for id_ in list(self.targets.by_id):
             self.targets.detach(id_)
 
-    def close(self) -> None:
-        """Let go of everything but the history."""
-        self.ticker.close()
-        self.detach_all()
-        self.node.close()
-
     @property
     def snapshot(self) -> Snapshot:
         snapshot = HistoryReader(self.region).latest()
@@ -141,7 +135,8 @@ def rig_over(proc: Path, geometry: Geometry = GEOMETRY, limit: int = 500) -> Ite
     try:
         yield rig
     finally:
-        rig.close()
+        rig.detach_all()
+        rig.node.close()
         region.close()
         os.close(fd)
 

@@ -106,7 +106,8 @@ def test_another_sampler_goes_on_from_the_last_total(tmp_path: Path, same: bool)
         pod.traffic(20)
         heir.tick()
         assert heir.value(POD, RECEIVED) == 520
-        heir.close()
+        heir.detach_all()
+        heir.node.close()
 
 
 def test_a_torn_file_is_unknown_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -155,7 +156,8 @@ def test_a_namespace_that_no_tick_has_seen_counts_what_it_had_when_it_was_opened
         open_network(heir, pod)
         heir.tick()
         assert heir.value(POD, RECEIVED) == 507
-        heir.close()
+        heir.detach_all()
+        heir.node.close()
 
 
 def test_a_namespace_is_read_for_one_pod_and_then_for_another(tmp_path: Path) -> None:

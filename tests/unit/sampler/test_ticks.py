@@ -298,7 +298,8 @@ def test_the_next_sampler_goes_on(rig: Rig, proc: Path, tmp_path: Path) -> None:
     tick = HistoryReader(rig.region).tick(4)
     assert tick is not None
     assert tick.flags == AFTER_START
-    heir.close()
+    heir.detach_all()
+    heir.node.close()
 
 
 @pytest.mark.parametrize("ticks", [0, 2])
@@ -323,7 +324,8 @@ def test_a_pod_that_stands_still_goes_on_after_another_sampler(
             heir.tick()
             assert heir.value(POD, CPU) == 1007
             assert heir.value(POD, "network_receive_bytes_total") == 10_100  # which of it is new is not to be known
-        heir.close()
+            heir.detach_all()
+        heir.node.close()
 
 
 def test_who_is_not_kept_has_left(rig: Rig, proc: Path, tmp_path: Path) -> None:
@@ -333,7 +335,7 @@ def test_who_is_not_kept_has_left(rig: Rig, proc: Path, tmp_path: Path) -> None:
     heir.targets.keep([NODE])
     heir.tick()
     assert {record.id: record.last for record in HistoryReader(rig.region).targets()} == {POD: 1, APP: 1}
-    heir.close()
+    heir.node.close()
 
 
 # -- descriptors --------------------------------------------------------------------------------------------------
