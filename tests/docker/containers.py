@@ -7,10 +7,11 @@ from typing import Self
 
 from podtick.sources.cgroup.discovery import CgroupPaths, locate_container
 from podtick.sources.cgroup.mounts import read_mounts
-from tests.support.engine import Engine
+from tests.support.engine import Engine, EngineError
 
 BUSY = ("sh", "-c", "while :; do :; done")
 MIB = 1 << 20
+FREEZES = 5
 PROC = Path("/proc")
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -54,6 +55,16 @@ class Containers:
     def execute(self, name: str, *command: str) -> str:
         """What a command inside a container printed."""
         return self.engine.docker("exec", name, *command, timeout=120)
+
+    def pause(self, name: str) -> None:
+        """Pause a container, again where the runtime gives up: on a busy machine it may not see all of it frozen."""
+        for left in reversed(range(FREEZES)):
+            try:
+                self.engine.docker("pause", name)
+                return
+            except EngineError as error:
+                if "freeze" not in str(error) or not left:
+                    raise
 
     def paths(self, name: str) -> CgroupPaths:
         """The container's cgroup folders."""

@@ -76,7 +76,7 @@ def test_restarts_by_policy_are_counted(agent: Agent, containers: Containers) ->
 def test_pause_and_unpause(agent: Agent, containers: Containers) -> None:
     containers.run("life-pause", *BUSY, options=["--cpus", "0.3"])
     reads(agent, "life-pause")
-    containers.engine.docker("pause", "life-pause")
+    containers.pause("life-pause")
     agent.wait_for(lambda scrape: scrape.state("life-pause") == "paused")
     first, second = agent.next_tick(), agent.next_tick()
     assert first.known(USAGE, container="life-pause") == second.known(USAGE, container="life-pause")
@@ -145,7 +145,7 @@ def test_a_renamed_owner_renames_the_pod_of_all(agent: Agent, containers: Contai
     agent.wait_for(lambda scrape: len(scrape.all(THREADS, pod="life-owner")) == 2)
     containers.engine.docker("rename", "life-owner", "life-master")
     renamed = agent.wait_for(lambda scrape: len(scrape.all(THREADS, pod="life-master")) == 2, "both under the new name")
-    containers.engine.docker("pause", "life-guest")  # news of the guest bring no old name back
+    containers.pause("life-guest")  # news of the guest bring no old name back
     renamed = agent.wait_for(lambda scrape: scrape.state("life-guest") == "paused")
     assert {each.labels["container"] for each in renamed.all(THREADS, pod="life-master", uid=uid)} == {
         "life-master",
@@ -163,7 +163,7 @@ def test_a_pod_keeps_the_restarts_of_who_left(agent: Agent, containers: Containe
     agent.wait_for(lambda scrape: scrape.value(RESTARTS.format("pod"), pod="life-keeps") == 1)
     containers.engine.remove("life-leaves")
     agent.wait_for(lambda scrape: not scrape.names(container="life-leaves"))
-    containers.engine.docker("pause", "life-keeps")
+    containers.pause("life-keeps")
     last = agent.wait_for(lambda scrape: scrape.state("life-keeps") == "paused")
     assert last.known(RESTARTS.format("pod"), pod="life-keeps") == 1
     containers.engine.docker("unpause", "life-keeps")
