@@ -16,6 +16,9 @@ from bench.told import commands
 
 SCRAPE_SECONDS = 15.0
 SETTLE_SECONDS = 5.0
+QUARTER = 0.25
+"""Of a second: podtick's pass is over, the C loop's has not begun. Windows of whole seconds from here hold as many of
+both."""
 FIRST_PASSES = 2
 """Passes of the driver that are not counted: the first one opens the history's pages."""
 FLOOR = "C loop, same files"
@@ -69,8 +72,9 @@ def whole_agent(load: Load, seconds: float, folder: Path, what: str, asked: floa
     alone = engine_alone(load, seconds)
     with podtick.running(load.docker_host, load.count, folder / "agent.log") as agent:
         files = podtick.floor_files(agent.sampler, load.containers)
-        with reads(files, folder) as floor:
+        with reads(files, folder, agent.sampler) as floor:
             time.sleep(SETTLE_SECONDS)
+            time.sleep((QUARTER - time.time()) % 1)
             before = burn(load, agent, floor)
             _scrape_for(agent, seconds)
             used = burn(load, agent, floor).since(before, load.count)
@@ -122,11 +126,19 @@ def pass_alone(load: Load, passes: int, folder: Path, what: str, asked: float | 
 def _passes(
     load: Load, passes: int, folder: Path, files: list[str], name: str, mode: str, asked: float | None
 ) -> Figure:
-    with reads(files, folder) as floor:
-        before = burn(load, None, floor)
-        command = [sys.executable, "-m", "bench.passes", str(passes + FIRST_PASSES), mode]
-        done = subprocess.run(command, input=commands(load.containers), stdout=subprocess.PIPE, check=True)
-        used = burn(load, None, floor).since(before, load.count)
-    times = [int(line.split()[0]) for line in done.stdout.splitlines()][FIRST_PASSES:]
+    command = [sys.executable, "-m", "bench.passes", str(passes + FIRST_PASSES), mode]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as alone:
+        assert alone.stdin
+        alone.stdin.write(commands(load.containers))
+        alone.stdin.close()
+        assert alone.stdout
+        with reads(files, folder, alone.pid) as floor:
+            first = [alone.stdout.readline() for _ in range(FIRST_PASSES)]
+            before = burn(load, None, floor)
+            lines = alone.stdout.read().splitlines()
+            used = burn(load, None, floor).since(before, load.count)
+    if alone.returncode or not all(first):
+        raise RuntimeError(f"the pass alone ended with {alone.returncode}")
+    times = [int(line.split()[0]) for line in lines]
     mean = statistics.mean(times) / load.count / 1e3
     return Figure(name, "µs/container/tick", mean, FLOOR, used.floor / 1e3, asked)

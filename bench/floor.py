@@ -26,11 +26,11 @@ class Reads:
 
 
 @contextlib.contextmanager
-def reads(files: Sequence[str], folder: Path, *, offset_ms: int = OFFSET_MS) -> Iterator[Reads]:
-    """Run the C loop over these files; entered when all are open."""
+def reads(files: Sequence[str], folder: Path, beside: int, *, offset_ms: int = OFFSET_MS) -> Iterator[Reads]:
+    """Run the C loop over these files, on the core where process `beside` reads them; entered when all are open."""
     program = build("reads", folder)
     with subprocess.Popen(
-        [program, "100000", str(offset_ms)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [program, "100000", str(offset_ms), str(beside)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         try:
             opened = open_all(process, files)

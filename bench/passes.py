@@ -42,7 +42,7 @@ class Stopwatch:
     def serve_until(self, deadline_ns: int) -> bool:
         """End the last measurement, forget texts, sleep, begin the next one; `False` after the last pass."""
         if self._done and not self._early:
-            print(self._done - self._began, time.thread_time_ns() - self._done)
+            print(self._done - self._began, time.thread_time_ns() - self._done, flush=True)
         if not self._left:
             return False
         if self._parse:

@@ -76,6 +76,6 @@ def both(load: Load, folder: Path) -> Iterator[tuple[Podtick, Loop]]:
     """Run the two side by side."""
     with podtick.running(load.docker_host, load.count, folder / "agent.log") as agent:
         files = podtick.floor_files(agent.sampler, load.containers)
-        with reads(files, folder) as floor:
+        with reads(files, folder, agent.sampler) as floor:
             assert floor.process.stdout
             yield Podtick(agent), Loop(floor.process.pid, Lines(floor.process.stdout), list(load.containers))
