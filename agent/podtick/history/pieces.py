@@ -5,7 +5,6 @@ Nothing of a sampler that died counts: its stamps bear another start.
 """
 
 from collections.abc import Iterable, Sequence
-from struct import Struct
 
 from podtick.history.layout import (
     PIECE_BYTES,
@@ -21,7 +20,6 @@ from podtick.history.layout import (
 TURN_WORDS = PIECE_BYTES // WORD
 ROOM = PIECE_BYTES - PIECE_HEAD
 """Bytes of the longest text that can be kept."""
-CONTENT = Struct(f"<Q{ROOM}s")
 LATEST = Word.LATEST
 
 
@@ -41,7 +39,7 @@ class PieceWriter:
 
         With `None`, or a text that is too long, nothing is known of that file: never a part of it.
         """
-        turns, words, bytes_, pack_into = self._turns[kind], self._words, self._bytes, CONTENT.pack_into
+        turns, words, bytes_ = self._turns[kind], self._words, self._bytes
         first, stride = self._firsts[kind], self._stride
         stamp = self._start + words[LATEST] + 1
         for slot, text in zip(slots, texts, strict=True):
@@ -53,7 +51,9 @@ class PieceWriter:
             turns[slot] = turn + 1
             word = first + slot * TURN_WORDS + turn * stride
             words[word] = 0
-            pack_into(bytes_, (word + 1) * WORD, size, text)
+            words[word + 1] = size
+            at = word * WORD + PIECE_HEAD
+            bytes_[at : at + size] = text
             words[word] = stamp
 
     def _forget(self, kind: int, slot: int) -> None:

@@ -8,8 +8,8 @@ import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress
-from operator import add
+from itertools import compress, repeat
+from operator import add, ne
 
 from podtick.history.layout import WORD
 from podtick.model.metrics.row import MAX_VALUE, UNKNOWN
@@ -40,20 +40,20 @@ class PodNetwork:
 class NetworkStage(Stage):
     """The sweep over namespaces: what a file says, and what is carried for its pod.
 
-    `counted`: what each file said last that could be understood. At its end a namespace may have no interface any more.
+    `understood`: the last text of each file that could be. At its end a namespace may have no interface any more.
     """
 
     carries: dict[OpenFile, Sequence[int]]
-    counted: dict[OpenFile, Sequence[int]]
+    understood: dict[OpenFile, bytes]
 
     def columns(self, files: Sequence[OpenFile], texts: Sequence[bytes]) -> Sequence[Sequence[int]]:
         """For each column the values of all files."""
-        rows = list(zip(*columns, strict=True)) if (columns := totals_of_many(texts)) else list(map(self.parse, texts))
-        known = [max(row) <= MAX_VALUE for row in rows]
-        self.counted.update(compress(zip(files, rows, strict=True), known))
+        columns: Sequence[Sequence[int]] = totals_of_many(texts) or list(zip(*map(self.parse, texts), strict=True))
+        self.understood.update(compress(zip(files, texts, strict=True), map(ne, columns[0], repeat(UNKNOWN))))
         if self.carries:
-            rows = [_sum(row, self.carries.get(file)) for file, row in zip(files, rows, strict=True)]
-        return list(zip(*rows, strict=True))
+            carries = map(self.carries.get, files)
+            columns = list(zip(*map(_sum, zip(*columns, strict=True), carries), strict=True))
+        return columns
 
 
 class Networks:
@@ -65,7 +65,7 @@ class Networks:
         self._host = host_namespace(proc)
         self._pods: dict[int, PodNetwork] = {}
         self._stage = NetworkStage(FIRST, COUNT, READ_BYTES, totals, read=read_paged, keep=keep)
-        self._stage.carries, self._stage.counted = {}, {}
+        self._stage.carries, self._stage.understood = {}, {}
 
     def stages(self) -> list[Stage]:
         """The sweep, where there is anything to read."""
@@ -109,7 +109,8 @@ class Networks:
         if network is None or network.file is None or through not in (None, network.owner):
             return {}
         file, network.file = network.file, None
-        network.counted = self._stage.counted.pop(file, network.counted)
+        text = self._stage.understood.pop(file, None)
+        network.counted = network.counted if text is None else totals(text)
         self._stage.carries.pop(file, None)
         self._stage.remove(file)  # where no thread is stuck in it
         self._stage.forget(file)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress, count, repeat
-from operator import ne
+from operator import eq, ne
 from struct import Struct
 from typing import TypeVar, cast
 
@@ -29,6 +29,8 @@ Place = OpenFile | int
 WHOLE_BYTES = 1 << 16
 MANY = 8
 """From so many changed texts on it pays to parse them together."""
+SAMPLED = 16
+"""So many texts of a stage, and none of them as it was: then all are taken for changed."""
 
 
 @dataclass(slots=True)
@@ -38,6 +40,13 @@ class Tally:
     changed: set[Pod | None] = field(default_factory=set)
     failed: list[tuple["Stage", OpenFile, OSError]] = field(default_factory=list)
     transient_reads: int = 0
+    latest: list[Pod | None] = field(default_factory=list)
+
+    def change(self, pods: list[Pod | None]) -> None:
+        """Containers of these pods have changed. Where all change, each stage says the same: heard once."""
+        if pods != self.latest:
+            self.latest = pods[:]
+            self.changed.update(pods)
 
 
 @dataclass(slots=True)
@@ -48,9 +57,10 @@ class Stage:
     changed is stored together: many small texts are parsed at once where they can be. `keep` is given the texts
     themselves, where they are wanted.
 
-    `files`, their `descriptors`, `offsets` and `pods` and their `last` texts (`None`: not known) stand in the same
-    order: lists of their own, so that neither reading, comparing nor storing touches an object a file. `texts` is how
-    far the pass under way has got.
+    `files`, their `descriptors`, `offsets` (bytes; `words`: the same in words) and `pods` and their `last` texts
+    (`None`: not known) stand in the same order: lists of their own, so that neither reading, comparing nor storing
+    touches an object a file. `texts` is how far the pass under way has got; `blanked`: not all of it are texts.
+    `kept`: some text has been.
     """
 
     first: int
@@ -64,9 +74,12 @@ class Stage:
     files: list[OpenFile] = field(default_factory=list)
     descriptors: list[int] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
+    words: list[int] = field(default_factory=list)
     pods: list[Pod | None] = field(default_factory=list)
     last: list[bytes | None] = field(default_factory=list)
     texts: list[bytes | None] = field(default_factory=list)
+    blanked: bool = False
+    kept: bool = False
     pack_into: Callable[..., None] = field(init=False)
     unknown: tuple[int, ...] = field(init=False)
 
@@ -79,6 +92,7 @@ class Stage:
         self.files.append(file)
         self.descriptors.append(file.fd)
         self.offsets.append(file.offset)
+        self.words.append(file.offset // WORD)
         self.pods.append(file.pod)
         self.last.append(None)
 
@@ -87,7 +101,7 @@ class Stage:
         if file not in self.files:
             return False
         place = self.files.index(file)
-        for row in (self.files, self.descriptors, self.offsets, self.pods, self.last):
+        for row in (self.files, self.descriptors, self.offsets, self.words, self.pods, self.last):
             del row[place]
         return True
 
@@ -137,34 +151,41 @@ class Stage:
     def store(self, buffer: memoryview, plane: int, tally: Tally) -> None:
         """Parse the texts that have changed into the plane at byte `plane`."""
         texts, self.texts = self.texts, []
+        blanked, self.blanked = self.blanked, False
         if texts == self.last:
             return
-        places = [*compress(count(), map(ne, texts, self.last))]  # none where a read failed: its last text is forgotten
-        files, offsets, pods = self.files, self.offsets, self.pods
-        if len(places) == len(texts):
+        places = None if not blanked and self._all_changed(texts) else [*compress(count(), map(ne, texts, self.last))]
+        files, offsets, words, pods = self.files, self.offsets, self.words, self.pods
+        if places is None or len(places) == len(texts):
             read = cast(list[bytes], texts)
             self.last = texts
-        else:
-            files, offsets, pods = _at(files, places), _at(offsets, places), _at(pods, places)
+        else:  # none where a read failed: its last text is forgotten
+            files, pods = _at(files, places), _at(pods, places)
+            offsets, words = _at(offsets, places), _at(words, places)
             read = cast(list[bytes], _at(texts, places))
             for place, text in zip(places, read, strict=True):
                 self.last[place] = text
         if max(map(len, read)) >= self.size:  # longer than expected: never a number cut off
             read = [_whole(file) if len(text) >= self.size else text for file, text in zip(files, read, strict=True)]
             self.size = min(2 * self.size, WHOLE_BYTES)
-        if self.keep:
+        if self.keep and (self.kept or b":" in b"".join(read)):
+            self.kept = True
             slots = [(offset - NODE_BYTES) // ROW_BYTES for offset in offsets]
             self.keep(slots, [text if b":" in text else None for text in read])  # `MAJ:MIN` or `NAME:`, or no device
-        self._write(offsets, self.columns(files, read), buffer[plane:])
-        tally.changed.update(pods)
-
-    def _write(self, offsets: Sequence[int], columns: Sequence[Iterable[int]], plane: memoryview) -> None:
-        """Each file's values to its place; one call for all of them, not a turn of the interpreter each."""
-        if self.count == 1:
-            words = plane.cast("Q")
-            deque(map(words.__setitem__, [offset // WORD for offset in offsets], columns[0]), maxlen=0)
+        columns, row = self.columns(files, read), buffer[plane:]
+        if self.count == 1:  # one call for all files, not a turn of the interpreter each
+            deque(map(row.cast("Q").__setitem__, words, columns[0]), maxlen=0)
         else:
-            deque(map(self.pack_into, repeat(plane), offsets, *columns), maxlen=0)
+            deque(map(self.pack_into, repeat(row), offsets, *columns), maxlen=0)
+        tally.change(pods)
+
+    def _all_changed(self, texts: Sequence[bytes | None]) -> bool:
+        """Whether it seems so. On a busy node all do, and asking each costs more than writing some anew.
+
+        Never where texts are kept: those must have changed.
+        """
+        step = len(texts) // SAMPLED
+        return bool(step) and not self.keep and not any(map(eq, texts[::step], self.last[::step]))
 
     def columns(self, files: Sequence[OpenFile], texts: Sequence[bytes]) -> Sequence[Iterable[int]]:
         """For each column the values of all files, from their texts."""
@@ -176,6 +197,7 @@ class Stage:
         """Make the columns of a file unknown in a plane, and its next text a new one."""
         file = self.files[place]
         self.last[place] = None
+        self.blanked = True
         self.pack_into(buffer, plane + file.offset, *self.unknown)
         self.forget(file)
 

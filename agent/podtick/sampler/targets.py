@@ -335,5 +335,8 @@ def _read_limit(folder: str, plan: FilePlan) -> int:
 
 
 def _read(path: str) -> bytes:
-    with open(path, "rb", buffering=0) as file:
-        return file.read(4096)
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # half of what a file object costs
+    try:
+        return os.read(fd, 4096)
+    finally:
+        os.close(fd)

@@ -187,10 +187,11 @@ def test_a_text_that_is_being_written_is_not_to_be_seen(monkeypatch: pytest.Monk
         assert pieces.read(number) == (b"one", None)
         seen: list[Texts] = []
 
-        def pack_into(*content: object) -> None:
-            seen.append(pieces.read(number))
+        class Bytes:
+            def __setitem__(self, place: slice, text: bytes) -> None:
+                seen.append(pieces.read(number))
 
-        monkeypatch.setattr("podtick.history.pieces.CONTENT", SimpleNamespace(pack_into=pack_into))
+        monkeypatch.setattr(pieces.book.writer.pieces, "_bytes", Bytes())
         pieces.tick(b"in its place")
         assert seen == [NOTHING]
 

@@ -20,6 +20,7 @@ from podtick.sources.proc.network import (
     read_paged,
     real_interfaces,
     totals,
+    totals_of_many,
 )
 
 HEAD = (
@@ -62,6 +63,25 @@ def test_the_keys_are_those_of_the_table() -> None:
 )
 def test_the_sums_of_a_namespace(text: str, values: list[int]) -> None:
     assert list(totals(text.encode())) == values
+
+
+LO = line("lo", *[7] * 16)
+ONE = [HEAD + LO, HEAD + LO + ETH0, HEAD + LO + line("eth0", 5, 6, *[0] * 14)]
+ODD = [HEAD + ETH0 + LO, HEAD + LO + ETH0 + ETH0, HEAD + LO + ETH0[:-3], HEAD + LO[:-4], HEAD, "", "a:b\n"]
+
+
+@given(st.lists(st.sampled_from(ONE), min_size=1, max_size=12))
+def test_usual_namespaces_are_summed_together(texts: list[str]) -> None:
+    columns = totals_of_many([text.encode() for text in texts])
+    assert columns is not None
+    assert [list(row) for row in zip(*columns, strict=True)] == [list(totals(text.encode())) for text in texts]
+
+
+@given(st.lists(st.sampled_from(ONE + ODD), min_size=1, max_size=8))
+def test_together_they_are_what_they_are_one_by_one_or_nothing(texts: list[str]) -> None:
+    columns = totals_of_many([text.encode() for text in texts])
+    if columns is not None:
+        assert [list(row) for row in zip(*columns, strict=True)] == [list(totals(text.encode())) for text in texts]
 
 
 @given(st.binary(max_size=200))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from podtick.model.metrics.row import MAX_VALUE, UNKNOWN
 from podtick.sources.cgroup.formats import PRESSURE_TEXT, SAFE, SAFE_DIGITS
+from podtick.sources.integers import integers
 
 APART = b"\0"
 """Goes before each text when they are joined: no kernel file has it."""
@@ -100,7 +101,7 @@ def _found(pattern: re.Pattern[bytes], texts: Sequence[bytes]) -> list[list[int]
     found = pattern.findall(joined)
     if len(found) != len(texts) or joined.count(APART) != len(texts):
         return None
-    return [list(map(int, column)) for column in zip(*found, strict=True)]
+    return [integers(column) for column in zip(*found, strict=True)]
 
 
 def _tokens(joined: bytes, texts: int, tokens: int, lines: int) -> list[bytes] | None:
@@ -118,6 +119,6 @@ def _numbers(
         texts = tokens[place::step]
         if not b"".join(texts).isdigit() or max(map(len, texts)) > SAFE_DIGITS:
             return None
-        values = list(map(int, texts))
+        values = integers(texts)
         columns.append(values if scale == 1 else [value * scale for value in values])
     return columns

@@ -4,9 +4,11 @@ import os
 import stat as stat_
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from operator import add
 
 from podtick.model.metrics.row import MAX_VALUE, UNKNOWN
+from podtick.sources.integers import integers
 
 FIELDS = ("bytes", "packets", "errs", "drop")
 KEYS = tuple(f"{direction}_{field}" for direction in ("receive", "transmit") for field in FIELDS)
@@ -122,14 +124,31 @@ def totals(data: bytes) -> Sequence[int]:
 
 
 def totals_of_many(texts: Sequence[bytes]) -> list[list[int]] | None:
-    """`totals` of many files at once, a list a key, where each has lo and one interface more; else `None`."""
-    if not all(text.count(b":") == 2 and LO in text for text in texts):
+    """`totals` of many files at once, a list a key, where each has lo and at most one interface more; else `None`."""
+    head = texts[0][: texts[0].find(LO) + len(LO)]
+    interfaces_ = list(map(bytes.count, texts, repeat(b":")))
+    alone = interfaces_.count(1)
+    if not head.endswith(LO) or alone + interfaces_.count(2) < len(texts):
         return None
-    joined = b"".join([text[text.rfind(b":") + 1 :] for text in texts])
+    if not all(map(bytes.startswith, texts, repeat(head))):
+        return None
+    if alone == len(texts):
+        return [[UNKNOWN] * alone for _ in KEYS]
+    others = [text for text, count in zip(texts, interfaces_, strict=True) if count == 2] if alone else texts
+    columns = _lines([text[text.rfind(b":") + 1 :] for text in others])
+    if alone and columns:
+        rests = list(map(iter, columns))
+        return [[next(rest) if count == 2 else UNKNOWN for count in interfaces_] for rest in rests]
+    return columns
+
+
+def _lines(lines: Sequence[bytes]) -> list[list[int]] | None:
+    """The values of many interfaces by `KEYS`, from what their lines have after the name."""
+    joined = b"".join(lines)
     words = joined.split()
-    if joined.count(b"\n") != len(texts) or len(words) != 16 * len(texts) or not b"".join(words).isdigit():
+    if joined.count(b"\n") != len(lines) or len(words) != 16 * len(lines) or not b"".join(words).isdigit():
         return None
-    columns = [list(map(int, words[place::16])) for place in (*range(4), *range(8, 12))]
+    columns = [integers(words[place::16]) for place in (*range(4), *range(8, 12))]
     return columns if max(map(max, columns)) <= MAX_VALUE else None
 
 
