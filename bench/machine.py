@@ -12,8 +12,9 @@ from podtick.sources.cgroup.mounts import read_mounts
 
 CPUCLOCK_SCHED = 2
 TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
-CHILDREN_USER, CHILDREN_SYSTEM = 13, 14
-"""Fields of /proc/PID/stat, counted from the one after the name: CPU time of children that were waited for."""
+USER, SYSTEM, CHILDREN_USER, CHILDREN_SYSTEM, CORE = 11, 12, 13, 14, 36
+"""Fields of /proc/PID/stat, counted from the one after the name: CPU time, that of children that were waited for, and the
+core it ran on last."""
 _MAPPING = re.compile(r"^[0-9a-f]+-[0-9a-f]+ \S+ (\S+) \S+ (\d+) *(.*)$")
 
 
@@ -31,6 +32,15 @@ def cpu_sum_ns(pids: Iterable[int]) -> int:
         except OSError:
             continue
     return total
+
+
+def busiest_core(pid: int) -> int:
+    """The core on which that thread of a process ran last which has used most CPU time (proc(5), stat)."""
+    threads = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        fields = (task / "stat").read_text().rpartition(")")[2].split()
+        threads.append((int(fields[USER]) + int(fields[SYSTEM]), int(fields[CORE])))
+    return max(threads)[1]
 
 
 def children(pid: int) -> list[int]:

@@ -1,19 +1,15 @@
 /* The least that reading these files once a second can cost: open each once, then pread each at every whole second.
  *
- *     reads SECONDS OFFSET_MS [PID] < LIST
+ *     reads SECONDS OFFSET_MS < LIST
  *
  * LIST has a path a line, in the order in which to read. Prints `ready` once all are open, then, for each second,
  *
  *     bytes read, files that failed, CPU time of the pass in ns, how late it began in ns
  *
- * so that whoever reads the output need not trust the sum. OFFSET_MS shifts the pass from the whole second. With PID each
- * pass is made on the core on which that process's busiest thread ran last: where cores differ in speed from one second
- * to the next, as those of virtual machines do, two programs can be compared on one core only.
+ * so that whoever reads the output need not trust the sum. OFFSET_MS shifts the pass from the whole second.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,52 +44,6 @@ static int open_all(void)
 	return count;
 }
 
-/* CPU time used (ticks) and the core of a thread: fields 14, 15 and 39 of its stat, proc(5). -1: there is none. */
-static long used_by(const char *pid, const char *thread, int *core)
-{
-	char path[300], line[1024];
-	unsigned long user = 0, system = 0;
-
-	snprintf(path, sizeof path, "/proc/%s/task/%s/stat", pid, thread);
-	FILE *stat = fopen(path, "re");
-	if (!stat)
-		return -1;
-	char *at = fgets(line, sizeof line, stat);
-	fclose(stat);
-	at = at ? strrchr(line, ')') : NULL;
-	if (!at || sscanf(at, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %*u %*u %*d"
-			      " %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d",
-			  &user, &system, core) != 3)
-		return -1;
-	return user + system;
-}
-
-static void follow(const char *pid)
-{
-	char path[300];
-	long most = -1;
-	int core = 0;
-
-	snprintf(path, sizeof path, "/proc/%s/task", pid);
-	DIR *threads = opendir(path);
-	if (!threads)
-		return;
-	for (struct dirent *thread; (thread = readdir(threads));) {
-		int its;
-		long used = thread->d_name[0] == '.' ? -1 : used_by(pid, thread->d_name, &its);
-		if (used > most) {
-			most = used;
-			core = its;
-		}
-	}
-	closedir(threads);
-	cpu_set_t set;
-	CPU_ZERO(&set);
-	CPU_SET(core, &set);
-	if (most < 0 || sched_setaffinity(0, sizeof set, &set))
-		perror("cannot follow it");
-}
-
 int main(int argc, char **argv)
 {
 	int seconds = argc > 1 ? atoi(argv[1]) : 60;
@@ -107,10 +57,7 @@ int main(int argc, char **argv)
 		struct timespec until = { due / 1000000000LL, due % 1000000000LL };
 		while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL))
 			;
-		long long late = now(CLOCK_MONOTONIC) - due;
-		if (argc > 3)
-			follow(argv[3]);
-		long long cpu = now(CLOCK_PROCESS_CPUTIME_ID), bytes = 0;
+		long long late = now(CLOCK_MONOTONIC) - due, cpu = now(CLOCK_PROCESS_CPUTIME_ID), bytes = 0;
 		int failed = 0;
 		for (int i = 0; i < count; i++) {
 			ssize_t got = pread(files[i], text, ROOM, 0);

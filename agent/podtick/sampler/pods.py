@@ -100,10 +100,8 @@ class Pod:
             (child,) = self.children.values()
             source = plane + child.offset
             counters = COUNTERS.unpack_from(buffer, source)
-            same = counters == self._counters
-            if same or not _falls(self._counters, counters):
-                if not same:
-                    self._counters = counters
+            if counters == self._counters or not _falls(self._counters, counters):
+                self._counters = counters
                 buffer[start : start + KERNEL_ROW.size] = buffer[source : source + KERNEL_ROW.size]
                 return
             self._settle()
