@@ -13,8 +13,8 @@ from podtick.sources.cgroup.mounts import read_mounts
 CPUCLOCK_SCHED = 2
 TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
 USER, SYSTEM, CHILDREN_USER, CHILDREN_SYSTEM, CORE = 11, 12, 13, 14, 36
-"""Fields of /proc/PID/stat, counted from the one after the name: CPU time, that of children that were waited for, and the
-core it ran on last."""
+"""Fields of /proc/PID/stat, counted from the one after the name: CPU time, that of children that were waited for,
+and the core it ran on last."""
 _MAPPING = re.compile(r"^[0-9a-f]+-[0-9a-f]+ \S+ (\S+) \S+ (\d+) *(.*)$")
 
 
