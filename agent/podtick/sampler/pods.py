@@ -42,7 +42,7 @@ class Pod:
     `carried` is where sums are left for the next sampler, as long as the row does not show them.
     """
 
-    __slots__ = ("_alone", "_counters", "_sums", "carried", "children", "offset", "own")
+    __slots__ = ("_alone", "_counters", "_sums", "_unknown", "carried", "children", "offset", "own")
 
     def __init__(self, offset: int, own: frozenset[int] = frozenset(), carried: int | None = None) -> None:
         self.offset = offset
@@ -52,6 +52,7 @@ class Pod:
         self._sums: list[int | None] = [None] * KERNEL_COLUMNS
         self._alone = True  # only ever one container: the pod's row is that one's
         self._counters: tuple[int, ...] = ()
+        self._unknown = KERNEL_COLUMNS  # so many of them are not known
 
     def restore(self, row: Sequence[int]) -> None:
         """Take up the sums where an earlier sampler left them: `row` is the pod's last published one."""
@@ -100,8 +101,10 @@ class Pod:
             (child,) = self.children.values()
             source = plane + child.offset
             counters = COUNTERS.unpack_from(buffer, source)
-            if counters == self._counters or not _falls(self._counters, counters):
-                self._counters = counters
+            unknown = counters.count(UNKNOWN)
+            suspect = unknown > self._unknown or any(map(gt, self._counters, counters))
+            if not suspect or not _falls(self._counters, counters):
+                self._counters, self._unknown = counters, unknown
                 buffer[start : start + KERNEL_ROW.size] = buffer[source : source + KERNEL_ROW.size]
                 return
             self._settle()
@@ -160,8 +163,6 @@ class Pod:
 
 def _falls(before: tuple[int, ...], now: tuple[int, ...]) -> bool:
     """Whether a counter is less than it was, or not known any more: what it is later may be less."""
-    if not any(map(gt, before, now)) and (UNKNOWN not in now or now.count(UNKNOWN) <= before.count(UNKNOWN)):
-        return False
     return any(was <= MAX_VALUE and (is_ < was or is_ > MAX_VALUE) for was, is_ in zip(before, now, strict=False))
 
 

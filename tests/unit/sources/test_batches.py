@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from podtick.model.metrics.row import MAX_VALUE, UNKNOWN
 from podtick.model.metrics.table import TARGET_ROWS
+from podtick.sources.cgroup.batches import keyed, pressure
 from podtick.sources.cgroup.plan import FilePlan, compile_plan
 
 PLANS = [plan for version in (1, 2) for plan in compile_plan(TARGET_ROWS, version) if plan.parse_many]
@@ -26,6 +27,7 @@ V2_MEMORY = [
     *("pgfault {}", "pgmajfault {}", "pgrefill {}"),
 ]
 AVERAGES = "avg10=0.00 avg60=0.00 avg300=0.00"
+USUAL_PRESSURE = f"some {AVERAGES} total=7\nfull {AVERAGES} total=0\n".encode()
 
 
 def lines_of(plan: FilePlan) -> list[str]:
@@ -97,6 +99,59 @@ def test_one_odd_text_is_left_to_the_other_parser(plan: FilePlan, odd: bytes) ->
     columns = plan.parse_many(many)
     if columns is not None:
         assert [list(row) for row in zip(*columns, strict=True)] == [list(plan.parse(text)) for text in many]
+
+
+@pytest.mark.parametrize(
+    "many",
+    [
+        [b"a 1\nb 2\n", b"a\nb 2\n"],
+        [b"a 1\nb 2\n", b"a1 \nb 2\n"],  # without its digits it is like the others
+        [b"a 1\nb 2\n", b"a1 2\nb 2\n"],
+        [b"a 1\nb 2\n", b"a 1\nb 2\n3"],
+        [b"a 1\nb 2\n", b"3a 1\nb 2\n"],
+        [b"a 1\nb 2\n", b"a 01\nb 2\n"],
+        [b"a -1\nb 2\n", b"a -1\nb 2\n"],
+        [b"a 1.5\nb 2\n", b"a 1.5\nb 2\n"],
+        [b"a 1e5\nb 2\n", b"a 1e5\nb 2\n"],
+        [b"a  1\nb 2\n", b"a  1\nb 2\n"],
+        [b"a1 1\nb 2\n", b"a1 1\nb 2\n"],
+        [b"a 1\nb 2\na 3\nb 4\n", b""],  # as many numbers as two texts should have
+        [b"a 1\nb 2\n", b"", b"a 1\nb 2\na 3\nb 4\n"],
+        [b"a 1\nb 2\na 1\n", b"b 2\n"],
+        [b"a 1000000000000000\nb 2\n"],
+        [b"a " + b"1" * 5000 + b"\nb 2\n"],
+        [b"".join(b"%c 1\n" % (97 + place) for place in range(17))],
+        [b"a 1\n"],
+        [b""],
+    ],
+)
+def test_keyed_texts_that_are_not_read_together(many: list[bytes]) -> None:
+    assert keyed([b"b", b"a"], [1, 1])(many) is None
+
+
+def test_keyed_texts_are_read_in_the_order_and_the_unit_that_were_asked_for() -> None:
+    many = [b"a 1\nb 2\nc 3\n", b"a 999999999999999\nb 0\nc 0\n"]
+    assert keyed([b"b", b"a"], [1, 1000])(many) == [[2, 0], [1000, 999999999999999000]]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        USUAL_PRESSURE.replace(b"full", b"file"),
+        USUAL_PRESSURE[: USUAL_PRESSURE.index(b"full")],
+        USUAL_PRESSURE.replace(b"total=7", b"total="),
+        USUAL_PRESSURE.replace(b"total=7", b"to7tal="),
+        USUAL_PRESSURE.replace(b"total=7", b"total=7777777777777777"),
+        USUAL_PRESSURE.replace(b"total=7", b"total=-7"),
+        USUAL_PRESSURE * 2,
+        b"",
+    ],
+)
+def test_pressure_texts_that_are_not_read_together(odd: bytes) -> None:
+    assert pressure([USUAL_PRESSURE]) == [[7000], [0]]
+    assert pressure([USUAL_PRESSURE, odd]) is None
+    assert pressure([odd]) is None
+    assert pressure([USUAL_PRESSURE * 2, b""]) is None
 
 
 def test_there_are_files_that_are_read_together() -> None:

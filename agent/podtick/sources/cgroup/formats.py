@@ -23,8 +23,7 @@ SAFE_DIGITS = 15
 SAFE = rb"(\d{1,15})"
 """A number that fits into a column whatever its unit; longer ones take the way on which that is checked."""
 _AVERAGES = rb" avg10=[0-9.]+ avg60=[0-9.]+ avg300=[0-9.]+ total="
-PRESSURE_TEXT = b"some" + _AVERAGES + SAFE + b"\nfull" + _AVERAGES + SAFE + b"\n"
-PRESSURE = re.compile(PRESSURE_TEXT).match
+PRESSURE = re.compile(b"some" + _AVERAGES + SAFE + b"\nfull" + _AVERAGES + SAFE + b"\n").match
 V1_UNLIMITED = 2**63 - 2**20
 """v1 writes "no limit" as the largest multiple of the page size below 2^63, whatever the page size."""
 
