@@ -5,8 +5,8 @@ import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 
 from bench.engine import StandIn
 from bench.programs import build
@@ -65,7 +65,7 @@ def cgroups(count: int, folder: Path, *, busy: bool) -> Iterator[Load]:
     try:
         assert holder.stdout
         pids = [int(line) for line in iter(holder.stdout.readline, "ready\n")]
-        containers = {sha256(f"podtick bench {pid}".encode()).hexdigest(): pid for pid in pids}
+        containers = {token_hex(32): pid for pid in pids}
         for id_, pid in containers.items():
             for place in hierarchies():
                 made = place / "docker" / id_
