@@ -101,8 +101,9 @@ class Pod:
             (child,) = self.children.values()
             source = plane + child.offset
             counters = COUNTERS.unpack_from(buffer, source)
-            unknown = counters.count(UNKNOWN)
-            suspect = unknown > self._unknown or any(map(gt, self._counters, counters))
+            same = counters == self._counters  # gauges alone have changed, or averages that nobody wants
+            unknown = self._unknown if same else counters.count(UNKNOWN)
+            suspect = not same and (unknown > self._unknown or any(map(gt, self._counters, counters)))
             if not suspect or not _falls(self._counters, counters):
                 self._counters, self._unknown = counters, unknown
                 buffer[start : start + KERNEL_ROW.size] = buffer[source : source + KERNEL_ROW.size]

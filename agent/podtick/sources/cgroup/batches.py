@@ -71,10 +71,8 @@ def keyed(keys: Sequence[bytes], scales: Sequence[int]) -> BatchParser:
 
 def pressure(texts: Sequence[bytes]) -> list[list[int]] | None:
     """`cpu.pressure` and its like: the totals of `some` and `full`, microseconds."""
-    joined = APART.join(texts)
-    if joined.translate(None, DIGITS) != APART.join([PRESSURE] * len(texts)):
-        return None
-    totals = TOTALS.findall(joined)
+    joined = _joined(texts, PRESSURE)
+    totals = TOTALS.findall(joined) if joined else ()
     if len(totals) != 2 * len(texts):
         return None
     values = [value * 1000 for value in map(int, totals)]
@@ -120,10 +118,16 @@ def _found(pattern: re.Pattern[bytes], texts: Sequence[bytes]) -> list[list[int]
     return [integers(column) for column in zip(*found, strict=True)]
 
 
+def _joined(texts: Sequence[bytes], form: bytes) -> bytes | None:
+    """The texts in one, where each is of this form, which is a text without its digits."""
+    joined = APART.join(texts)
+    return joined if joined.translate(None, DIGITS) == APART.join([form] * len(texts)) else None
+
+
 def _values(texts: Sequence[bytes], names: Sequence[bytes]) -> list[int] | None:
     """All numbers of the texts, where each is made of the lines `NAME NUMBER` of these names."""
-    joined, form = APART.join(texts), b"".join([name + b" \n" for name in names])
-    if joined.translate(None, DIGITS) != APART.join([form] * len(texts)):
+    joined = _joined(texts, b"".join([name + b" \n" for name in names]))
+    if joined is None:
         return None
     numbers = joined.translate(COMMAS, NO_NUMBERS)
     if b" ," in numbers:  # a line that ends without one
