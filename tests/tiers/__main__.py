@@ -66,14 +66,13 @@ def prepare(chosen: tuple[Tier, ...]) -> None:
 
 
 def jobs(chosen: tuple[Tier, ...], arguments: list[str], folder: Path, *, every: bool) -> Iterator[Job]:
-    """What makes each row. Where every tier is run, and whole, all that takes minutes is a run of its own."""
+    """What makes each row. Where several tiers are run, and whole, all that takes minutes is a run of its own."""
+    aside = len(chosen) > 1 and not arguments
     for tier in TIERS:
         row = row_of(tier, chosen, strict=every)
-        if tier.runs and row.tests:
-            own = [(run.row(row), run) for run in tier.runs]
-        else:
-            own = [(row, tier.apart)] if tier.apart and row.tests and every and not arguments else []
-        for each, run in own:
+        own = tier.runs or (tier.apart if aside else ()) if row.tests else ()
+        for run in own:
+            each = run.row(row)
             record = folder / f"{each.name}.json"
             yield Job(run.minutes, partial(runs.perform, run, each, record, arguments, strict=every), tier.build)
         if not own:

@@ -22,8 +22,8 @@ class Tier:
     """One folder of tests, and what a machine must have for it.
 
     `programs` maps each program to the Debian package that carries it; `quick` tiers need no long build and
-    are what `make test` runs. `runs`: not a folder of its own, but tests/docker run in these ways. `apart`: the run of
-    its own that it is where all tiers are asked for. `build`: a module that builds, once, what it needs.
+    are what `make test` runs. `runs`: not a folder of its own, but tests/docker run in these ways. `apart`: the runs of
+    its own that it is where it takes minutes and is not alone. `build`: a module that builds, once, what it needs.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Tier:
     root: bool = False
     quick: bool = True
     runs: tuple[Run, ...] = ()
-    apart: Run | None = None
+    apart: tuple[Run, ...] = ()
     build: str = ""
 
     @property
@@ -72,7 +72,7 @@ SAME = ("test_agent_json.py", "test_agent_program.py", "test_agent_sampler.py", 
 """What is the agent's own whatever the engine: minutes that another engine's run is spared."""
 
 TIERS = (
-    Tier("unit", "pure code: tables, recorded files, made-up input", apart=Run("unit", minutes=2.5)),
+    Tier("unit", "pure code: tables, recorded files, made-up input", apart=(Run("unit", minutes=2.5),)),
     Tier(
         "golden",
         "output of the real program, and what promtool and Prometheus say of it",
@@ -84,16 +84,21 @@ TIERS = (
         {"promtool": "prometheus", "prometheus": "prometheus", "go": "golang-go, 1.26 or newer"},
         root=True,
         quick=False,
-        apart=Run("chart", minutes=1),
+        apart=(Run("chart", minutes=1),),
         build="tests.support.helm",
     ),
-    Tier("kernel", "this host's kernel files, in cgroups made for the test", root=True, apart=Run("kernel", minutes=4)),
+    Tier(
+        "kernel",
+        "this host's kernel files, in cgroups made for the test",
+        root=True,
+        apart=(Run("kernel", minutes=4),),
+    ),
     Tier(
         "docker",
         "a real Docker engine of its own, and the image that is shipped",
         {**ENGINE_PROGRAMS, **IMAGE_PROGRAMS},
         root=True,
-        apart=Run("docker", minutes=9),
+        apart=(Run("docker", 5, files=NUMBERS, name="numbers"), Run("docker", 5, without=NUMBERS, name="the rest")),
     ),
     Tier(
         "docker-engine",
@@ -126,7 +131,7 @@ TIERS = (
         {**CLUSTER_PROGRAMS, **IMAGE_PROGRAMS, **VICTORIAMETRICS},
         root=True,
         quick=False,
-        apart=Run("cluster", minutes=7),
+        apart=(Run("cluster", minutes=7),),
         build="tests.support.cluster",
     ),
     Tier(
@@ -135,7 +140,7 @@ TIERS = (
         GUEST_PROGRAMS,
         root=True,
         quick=False,
-        apart=Run("guest", 10, niceness=5),  # emulated, it takes what CPU there is, and states no times
+        apart=(Run("guest", 10, niceness=5),),  # emulated, it takes what CPU there is, and states no times
     ),
 )
 

@@ -23,6 +23,7 @@ class Run:
     """One run of a folder's tests: the files (none: all of them but those `without`), by which Python, how nice.
 
     Of tests/docker, `engine` and `source` are PODTICK_TEST_ENGINE and PODTICK_TEST_SOURCE. `minutes` it takes, about.
+    `name`: what it is called among the runs of a tier, where that is not its source.
     """
 
     folder: str
@@ -33,6 +34,7 @@ class Run:
     without: tuple[str, ...] = ()
     niceness: int = 0
     python: str = sys.executable
+    name: str = ""
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -48,10 +50,13 @@ class Run:
         return [f"{folder}/{file}" for file in self.files] or [folder, *ignored]
 
     def row(self, tier: Row) -> Row:
-        """The row of a tier of which this is a run among others."""
+        """The row of this run: the tier's own, or one of several."""
+        name = self.name or (f"by {self.source}" if self.source else "")
+        if not name:
+            return tier
         but = f" but {', '.join(self.without)}" if self.without else ""
         what = " ".join(self.files) or f"all of tests/{self.folder}{but}"
-        return replace(tier, name=f"{tier.name} by {self.source}", what=what)
+        return replace(tier, name=f"{tier.name} {name}", what=what)
 
 
 def perform(run: Run, row: Row, record: Path, arguments: Sequence[str], *, strict: bool) -> Row:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -118,15 +119,28 @@ def test_a_run_of_its_own_is_a_row(
     assert row.command == ("make test TIERS=podman" if failed else "")
 
 
-def test_where_all_is_run_the_long_tiers_are_runs_of_their_own(tmp_path: Path) -> None:
-    def apart(arguments: list[str], *, every: bool) -> set[str]:
-        made = jobs(tuple(tier for tier in TIERS if not tier.runs), arguments, tmp_path, every=every)
+@pytest.mark.parametrize("every", [False, True])
+def test_where_several_are_run_the_long_tiers_are_runs_of_their_own(tmp_path: Path, every: bool) -> None:
+    def apart(tiers: Iterable[Tier], *arguments: str) -> list[str]:
+        made = jobs(tuple(tiers), [*arguments], tmp_path, every=every)
         makers = [job.make for job in made]
-        return {each.args[1].name for each in makers if isinstance(each, partial) and each.func is perform}
+        return [each.args[1].name for each in makers if isinstance(each, partial) and each.func is perform]
 
-    long = {tier.name for tier in TIERS if tier.apart and not tier.missing()}
-    assert apart([], every=True) == long
-    assert apart(["-k", "x"], every=True) == apart([], every=False) == set()
+    folders = [tier for tier in TIERS if not tier.runs]
+    long = [tier for tier in folders if tier.apart and not tier.missing()]
+    assert apart(folders) == [run.row(Row(tier.name, "")).name for tier in long for run in tier.apart]
+    assert apart(folders, "-k", "x") == []
+    assert [apart([tier]) for tier in folders] == [[] for _ in folders]
+
+
+def test_the_runs_of_a_tier_are_its_folder_once_and_have_names_of_their_own() -> None:
+    for tier in TIERS:
+        files = {path.name for path in tier.folder.glob("test_*.py")}
+        shares = [set(run.files) or files - set(run.without) for run in tier.apart]
+        assert sum(map(len, shares)) == (len(set().union(*shares)) if shares else 0)
+        assert not shares or set().union(*shares) == files
+        names = [run.row(Row(tier.name, "")).name for run in (*tier.runs, *tier.apart)]
+        assert len(names) == len(set(names))
 
 
 def test_rows_keep_their_order_although_the_longest_begin_first(monkeypatch: pytest.MonkeyPatch) -> None:
