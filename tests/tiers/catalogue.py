@@ -98,7 +98,7 @@ TIERS = (
         "a real Docker engine of its own, and the image that is shipped",
         {**ENGINE_PROGRAMS, **IMAGE_PROGRAMS},
         root=True,
-        apart=(Run("docker", 5, files=NUMBERS, name="numbers"), Run("docker", 5, without=NUMBERS, name="the rest")),
+        apart=(Run("docker", 2.5, files=NUMBERS, name="numbers"), Run("docker", 6.5, without=NUMBERS, name="the rest")),
     ),
     Tier(
         "docker-engine",
