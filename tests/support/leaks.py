@@ -90,10 +90,22 @@ class TaskWatch:
 
 
 def _children() -> list[str]:
-    found = []
+    """Names of the child processes.
+
+    The kernel lists them by the thread that began them, and a thread that ends leaves its own to another, which
+    may have been read already: only what two looks in a row found is all.
+    """
+    found = _child_pids()
+    while (again := _child_pids()) != found:
+        found = again
+    return [_command(pid) for pid in sorted(found)]
+
+
+def _child_pids() -> set[int]:
+    found = set()
     for task in Path("/proc/self/task").iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that ended just now
-            found += [_command(int(pid)) for pid in (task / "children").read_text().split()]
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
     return found
 
 
