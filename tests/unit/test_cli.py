@@ -195,7 +195,8 @@ def test_without_standard_output_nothing_is_printed_and_all_else_is_as_ever() ->
         assert "Traceback" not in done.stderr
 
 
-def test_a_machine_that_allows_no_history_is_told_in_one_line() -> None:
+def test_a_machine_that_allows_no_history_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # its file of data would be too large, too
     lines = [
         "import resource, sys",
         "from podtick.cli import main",
